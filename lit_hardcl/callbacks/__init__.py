@@ -1,0 +1,6 @@
+"""Callbacks that watch a training: they read what its steps return and import no module."""
+
+from lit_hardcl.callbacks.linear import OnlineLinearProbe
+from lit_hardcl.callbacks.neighbours import OnlineKNN
+
+__all__ = ["OnlineKNN", "OnlineLinearProbe"]

@@ -1,0 +1,88 @@
+"""Nearest neighbours among the features of the training steps."""
+
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from lit_hardcl import distributed
+from lit_hardcl.callbacks.online import OnlineEvaluator, first_of_each, trained
+from lit_hardcl.evaluation import extract_features
+from lit_hardcl.evaluation.classify import knn_scores
+
+
+class OnlineKNN(OnlineEvaluator):
+    """Classifies held-out images by their nearest neighbours among the features of this epoch's training steps.
+
+    Logs ``val_knn_top1`` and, with more than five classes, ``val_knn_top5``. No second forward in training: the bank
+    holds the features that the steps returned, of all processes, the newest ``bank_size`` rows. Rows without a label
+    do not vote. Where nothing was trained (``validate``, ``test``), the bank is filled from the data module's
+    ``clean_train_dataloader``, if it has one.
+
+    Args:
+        num_classes: number of classes; ``None``: the data module's ``num_classes``.
+        k: neighbours that vote, at least 1.
+        temperature: of the votes' weights ``exp(cosine / temperature)``, positive.
+        bank_size: rows kept by each process, at least 1: ``4 * width * bank_size`` bytes.
+
+    Raises:
+        ValueError: if a number breaks its rule or, before training, the number of classes is unknown.
+    """
+
+    name = "knn"
+
+    def __init__(
+        self, num_classes: int | None = None, k: int = 20, temperature: float = 0.1, bank_size: int = 65536
+    ) -> None:
+        super().__init__(num_classes)
+        if k < 1 or not temperature > 0 or bank_size < 1:
+            raise ValueError(
+                f"k and bank_size must be at least 1 and temperature positive, got {k}, {bank_size} and {temperature}"
+            )
+        self.k = k
+        self.temperature = temperature
+        self.bank_size = bank_size
+        self._rows: list[tuple[Tensor, Tensor]] = []
+        self._bank: tuple[Tensor, Tensor] | None = None
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Forget the features of older weights."""
+        self._rows = []
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Remember the features of this step."""
+        features, targets = trained(outputs)
+        self._rows.append((F.normalize(features), targets))
+        while sum(len(rows[1]) for rows in self._rows[1:]) >= self.bank_size:
+            del self._rows[0]
+
+    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Bring the processes' features together."""
+        super().on_validation_epoch_start(trainer, pl_module)
+        self._bank = None
+        if self._rows:
+            columns = [torch.cat(column)[-self.bank_size :] for column in zip(*self._rows, strict=True)]
+            bank, targets = (distributed.gather_uneven(column) for column in columns)
+            self._bank = (bank, targets) if (targets >= 0).any() else None
+        elif not trainer.sanity_checking and hasattr(trainer.datamodule, "clean_train_dataloader"):  # type: ignore[attr-defined]
+            data = trainer.datamodule  # type: ignore[attr-defined]
+            extracted = extract_features(
+                pl_module, data.clean_train_dataloader(), data.on_after_batch_transfer, limit=self.bank_size
+            )
+            rows, targets, indices = (distributed.gather_uneven(column) for column in extracted)
+            once = first_of_each(indices) & (targets >= 0)
+            if once.any():
+                self._bank = rows[once].to(pl_module.device), targets[once].to(pl_module.device)
+
+    on_test_epoch_start = on_validation_epoch_start
+
+    def scores(self, features: Float[Tensor, "batch width"]) -> Float[Tensor, "batch classes"] | None:
+        """Votes for each class; ``None`` while the bank is empty."""
+        if self._bank is None:
+            return None
+        return knn_scores(features, *self._bank, self._classes, self.k, self.temperature)

@@ -1,0 +1,121 @@
+"""Classifiers on frozen features: weighted nearest neighbours and a linear probe."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lit_hardcl.functional import cosine_similarity
+
+
+def knn_predict(
+    features: Float[Tensor, "queries width"],
+    bank: Float[Tensor, "bank width"],
+    bank_targets: Int[Tensor, " bank"],
+    num_classes: int,
+    k: int = 20,
+    temperature: float = 0.1,
+) -> Int[Tensor, " queries"]:
+    """Class of each query by the weighted vote of its nearest neighbours; see :func:`knn_scores`.
+
+    Example:
+        >>> bank, targets = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 1])
+        >>> knn_predict(torch.tensor([[0.9, 0.1]]), bank, targets, num_classes=2, k=1)
+        tensor([0])
+    """
+    return knn_scores(features, bank, bank_targets, num_classes, k, temperature).argmax(dim=1)
+
+
+@torch.no_grad()
+def knn_scores(
+    features: Float[Tensor, "queries width"],
+    bank: Float[Tensor, "bank width"],
+    bank_targets: Int[Tensor, " bank"],
+    num_classes: int,
+    k: int = 20,
+    temperature: float = 0.1,
+    chunk: int = 1024,
+) -> Float[Tensor, "queries classes"]:
+    """Score of each class for each query: the sum of its neighbours' votes.
+
+    The ``k`` rows of the bank most similar to a query vote for their classes with weight
+    ``exp(cosine / temperature)`` (arXiv:1805.01978, Sec. 3.4). Rows of the bank without a label (-1) do not vote.
+
+    Args:
+        features: rows to classify.
+        bank: rows with known classes.
+        bank_targets: classes in 0..num_classes-1, or -1.
+        num_classes: number of classes.
+        k: neighbours, at least 1; all of the bank if it has fewer.
+        temperature: positive; the smaller, the more the nearest count.
+        chunk: queries compared with the bank at once, which bounds memory.
+
+    Raises:
+        ValueError: if ``k`` or ``temperature`` is not positive, or no row of the bank has a label.
+    """
+    if k < 1 or not temperature > 0:
+        raise ValueError(f"k must be at least 1 and temperature positive, got k={k} and temperature={temperature}")
+    labelled = bank_targets >= 0
+    bank, bank_targets = bank[labelled], bank_targets[labelled]
+    if len(bank) == 0:
+        raise ValueError("nearest neighbours need labels, but no row of the bank has one")
+    scores = []
+    for queries in features.split(chunk):
+        nearest = cosine_similarity(queries, bank).topk(min(k, len(bank)), dim=1)
+        votes = torch.zeros(len(queries), num_classes, device=bank.device, dtype=nearest.values.dtype)
+        # Relative to the nearest, so that no small temperature overflows; a row's ranking does not change.
+        weights = ((nearest.values - nearest.values[:, :1]) / temperature).exp()
+        scores.append(votes.scatter_add_(1, bank_targets[nearest.indices], weights))
+    return torch.cat(scores)
+
+
+def fit_linear_probe(
+    features: Float[Tensor, "images width"],
+    targets: Int[Tensor, " images"],
+    num_classes: int,
+    epochs: int = 100,
+    batch_size: int = 512,
+    learning_rate: float = 1.0,
+    seed: int = 0,
+) -> nn.Linear:
+    """Train a linear classifier on frozen features: SGD with momentum 0.9 and a cosine schedule.
+
+    Features are standardised while training, and the standardisation is folded into the weights that come back.
+    Images without a label (-1) are left out.
+
+    Args:
+        features: one row per image.
+        targets: classes in 0..num_classes-1, or -1.
+        num_classes: number of classes.
+        epochs: passes over the images, at least 1.
+        batch_size: images a step, at least 1.
+        learning_rate: positive; its start, falling to 0.
+        seed: of the order of the images.
+
+    Raises:
+        ValueError: if no image has a label, or a number is not positive.
+    """
+    if epochs < 1 or batch_size < 1 or not learning_rate > 0:
+        raise ValueError(f"epochs={epochs}, batch_size={batch_size} and learning_rate={learning_rate} must be positive")
+    labelled = targets >= 0
+    features, targets = features[labelled].float(), targets[labelled]
+    if len(features) == 0:
+        raise ValueError("a linear probe needs labels, but no image has one")
+    mean, std = features.mean(dim=0), features.std(dim=0, correction=0).clamp(min=1e-6)
+    rows = (features - mean) / std
+    probe = nn.Linear(rows.shape[1], num_classes, device=rows.device)
+    nn.init.zeros_(probe.weight)
+    nn.init.zeros_(probe.bias)
+    optimizer = torch.optim.SGD(probe.parameters(), lr=learning_rate / rows.shape[1] ** 0.5, momentum=0.9)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(epochs):
+        for batch in torch.randperm(len(rows), generator=generator).to(rows.device).split(batch_size):
+            optimizer.zero_grad()
+            F.cross_entropy(probe(rows[batch]), targets[batch]).backward()
+            optimizer.step()
+        scheduler.step()
+    with torch.no_grad():
+        probe.weight.div_(std)
+        probe.bias.sub_(probe.weight @ mean)
+    return probe.requires_grad_(False)

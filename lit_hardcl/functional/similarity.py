@@ -1,0 +1,30 @@
+"""Similarity between rows of features."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def cosine_similarity(
+    anchors: Float[Tensor, "anchors width"],
+    keys: Float[Tensor, "keys width"] | None = None,
+) -> Float[Tensor, "anchors keys"]:
+    """Cosine of every anchor with every key, in [-1, 1]; of the anchors with themselves if ``keys`` is None.
+
+    Computed outside autocast and in float32 or better: in bfloat16 a whole batch of cosines takes only about 56
+    distinct values, and a ranking of them selects the wrong pairs. A zero vector has similarity 0 to everything.
+
+    Example:
+        >>> cosine_similarity(torch.tensor([[3.0, 0.0], [0.0, 2.0]]))
+        tensor([[1., 0.],
+                [0., 1.]])
+    """
+    with torch.autocast(anchors.device.type, enabled=False):
+        unit_anchors = _unit(anchors)
+        unit_keys = unit_anchors if keys is None else _unit(keys)
+        return unit_anchors @ unit_keys.T
+
+
+def _unit(vectors: Float[Tensor, "rows width"]) -> Float[Tensor, "rows width"]:
+    return F.normalize(vectors.to(torch.promote_types(vectors.dtype, torch.float32)))

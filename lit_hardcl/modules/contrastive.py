@@ -1,0 +1,124 @@
+"""What every method shares: a backbone, its features for callbacks and users, optimizers, and two safeguards."""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from lit_hardcl.optim import WarmupCosine
+
+OptimizerCallable = Callable[[Iterable], Optimizer]
+SchedulerCallable = Callable[[Optimizer], LRScheduler]
+
+
+class ContrastiveModule(pl.LightningModule):
+    """A backbone trained by contrast; subclasses bring ``training_step``.
+
+    Batches are positionally ``(views, targets, indices)``. The steps return ``{"features", "targets", "indices"}``,
+    one row per view and image, view by view, for callbacks such as an online probe; training adds ``"loss"``.
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        optimizer: OptimizerCallable,
+        scheduler: SchedulerCallable | None,
+        channels_last: bool,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone.to(memory_format=torch.channels_last) if channels_last else backbone
+        self.optimizer = optimizer
+        self.scheduler = scheduler
+        self._failed_at = torch.tensor(math.inf)
+
+    def forward(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch width"]:
+        """Backbone features, before any head."""
+        return self.backbone(images).flatten(1)
+
+    def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
+        """Features of the clean view, for callbacks."""
+        views, targets, indices = unpack(batch)
+        return step_output(self(views[0]), targets, indices)
+
+    def test_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
+        """As in validation."""
+        return self.validation_step(batch, batch_idx)
+
+    def predict_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> Float[Tensor, "batch width"]:
+        """Features of the clean view."""
+        return self(unpack(batch)[0][0])
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer and, stepped with it, the scheduler."""
+        optimizer = self.optimizer(self.parameters())
+        if self.scheduler is None:
+            return optimizer
+        scheduler = self.scheduler(optimizer)
+        if isinstance(scheduler, WarmupCosine):
+            scheduler.fill_total_steps(self.trainer.estimated_stepping_batches)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def watch(self, loss: Float[Tensor, ""]) -> None:
+        """Stop a training whose loss is no number, before a checkpoint of it replaces a good one.
+
+        On a GPU the answer is awaited only every ``log_every_n_steps`` and before a checkpoint is written; the step
+        named is the first bad one all the same.
+
+        Raises:
+            ValueError: naming the step.
+        """
+        step = torch.where(loss.detach().isfinite(), math.inf, float(self.global_step))
+        self._failed_at = torch.minimum(self._failed_at.to(step.device), step)
+        if loss.device.type == "cpu" or self.global_step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            self._stop_if_failed()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse to write weights that a NaN has reached."""
+        self._stop_if_failed()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse weights that belong to another model.
+
+        Raises:
+            ValueError: naming what is missing, unexpected or of another shape.
+        """
+        ours = {name: tuple(value.shape) for name, value in self.state_dict().items()}
+        theirs = {name: tuple(value.shape) for name, value in checkpoint.get("state_dict", {}).items()}
+        if ours == theirs:
+            return
+        missing, unexpected = sorted(ours.keys() - theirs.keys()), sorted(theirs.keys() - ours.keys())
+        both = sorted(name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name])
+        reshaped = [f"{name} ({theirs[name]} there, {ours[name]} here)" for name in both]
+        raise ValueError(
+            f"the checkpoint does not fit this {type(self).__name__}: {_some(missing)} missing, "
+            f"{_some(unexpected)} unexpected, {_some(reshaped)} of another shape"
+        )
+
+    def _stop_if_failed(self) -> None:
+        if self._failed_at.isfinite():
+            raise ValueError(
+                f"the loss or the features stopped being finite at step {int(self._failed_at)}: training ends here and "
+                "the last checkpoint is kept. Try a lower learning rate, a higher temperature or gradient_clip_val"
+            )
+
+
+def unpack(batch: Any) -> tuple[list[Tensor], Tensor, Tensor | None]:
+    """Views, targets and indices of a batch; a foreign one may have no indices."""
+    views, targets, *rest = batch
+    return views, targets, rest[0] if rest else None
+
+
+def step_output(features: Tensor, targets: Tensor, indices: Tensor | None, views: int = 1) -> dict[str, Any]:
+    """What callbacks receive: features without gradient, targets and indices repeated for each view."""
+    repeated = None if indices is None else indices.repeat(views)
+    return {"features": features.detach(), "targets": targets.repeat(views), "indices": repeated}
+
+
+def _some(names: list[str]) -> str:
+    return "nothing" if not names else ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

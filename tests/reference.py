@@ -1,0 +1,73 @@
+"""The papers' equations as slow loops, to compare with. Float64 in, float64 out; nothing here is clever."""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def cosine(a: Tensor, b: Tensor) -> Tensor:
+    return (a @ b) / (a.norm() * b.norm())
+
+
+def eq12_row(similarities: list[float], pos_high: float, pos_low: float) -> list[bool]:
+    """Which of one anchor's keys are difficult; the anchor itself is not among them."""
+    ranked = sorted(similarities, reverse=True)
+    count = len(ranked)
+    sim_high = ranked[min(math.floor(pos_high * count), count - 1)]
+    sim_low = ranked[min(math.floor(pos_low * count), count - 1)] if pos_low < 1 else -math.inf
+    return [sim_low <= s < sim_high for s in similarities]
+
+
+def eq12(features: Tensor, pos_high: float | None, pos_low: float | None) -> Tensor:
+    """Difficult pairs of one batch of 2N features, (2N, 2N)."""
+    count = len(features)
+    difficult = torch.zeros(count, count, dtype=torch.bool)
+    for i in range(count):
+        others = [k for k in range(count) if k != i]
+        row = [float(cosine(features[i], features[k])) for k in others]
+        chosen = [True] * len(row) if pos_high is None else eq12_row(row, pos_high, 1.0 if pos_low is None else pos_low)
+        for k, is_difficult in zip(others, chosen, strict=True):
+            difficult[i, k] = is_difficult
+    return difficult
+
+
+def eq13(projections: Tensor, difficult: Tensor, temperature: float) -> Tensor:
+    """Removal: the logit of pair (i, k) is ``s (1 - p) / temperature``."""
+    p = difficult.to(projections.dtype)
+    return _mean_over_anchors(projections, lambda i, k, s: s * (1 - p[i, k]) / temperature)
+
+
+def eq14(projections: Tensor, difficult: Tensor, temperature: float, margin: float) -> Tensor:
+    """Margin: ``(s + p margin) / temperature``."""
+    p = difficult.to(projections.dtype)
+    return _mean_over_anchors(projections, lambda i, k, s: (s + p[i, k] * margin) / temperature)
+
+
+def eq15(projections: Tensor, difficult: Tensor, temperature: float, scale: float) -> Tensor:
+    """Temperature: ``s / ([p scale + (1 - p)] temperature)``."""
+    p = difficult.to(projections.dtype)
+    return _mean_over_anchors(projections, lambda i, k, s: s / ((p[i, k] * scale + 1 - p[i, k]) * temperature))
+
+
+def eq16(projections: Tensor, difficult: Tensor, temperature: float, margin: float, scale: float) -> Tensor:
+    """Combined: ``(s + p margin) / ([p scale + (1 - p)] temperature)``."""
+    p = difficult.to(projections.dtype)
+    return _mean_over_anchors(
+        projections, lambda i, k, s: (s + p[i, k] * margin) / ((p[i, k] * scale + 1 - p[i, k]) * temperature)
+    )
+
+
+def simclr(projections: Tensor, temperature: float) -> Tensor:
+    return _mean_over_anchors(projections, lambda i, k, s: s / temperature)
+
+
+def _mean_over_anchors(projections: Tensor, logit) -> Tensor:
+    """Mean of ``-log softmax`` at the positive; rows are views-major: image i stands at i and at N + i."""
+    count = len(projections)
+    total = projections.new_zeros(())
+    for i in range(count):
+        positive = (i + count // 2) % count
+        logits = {k: logit(i, k, cosine(projections[i], projections[k])) for k in range(count) if k != i}
+        total = total - (logits[positive] - torch.log(sum(torch.exp(value) for value in logits.values())))
+    return total / count

@@ -1,0 +1,99 @@
+"""Imports go down the floors of the house only, no room imports in a circle, and no file grows out of hand."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "lit_hardcl"
+
+FLOORS = {
+    "functional": 0,
+    "theory": 0,
+    "losses": 1,
+    "models": 1,
+    "optim": 1,
+    "distributed": 1,
+    "data": 1,
+    "plots": 1,
+    "evaluation": 2,
+    "modules": 3,
+    "callbacks": 3,
+    "report": 4,
+    "compare": 4,
+    "cli": 5,
+}
+THIRD_PARTY = {  # a room that may import these packages only
+    "functional": {"torch", "jaxtyping", *sys.stdlib_module_names},
+    "theory": {"numpy", "scipy", *sys.stdlib_module_names},
+}
+SIDEWAYS = {("losses", "distributed")}  # a gather across processes: in distributed.py, called by losses
+
+
+def imports(source: str) -> list[str]:
+    """Modules that a source imports, by full name, relative imports excepted (the house has none)."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide the floor"
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+    return found
+
+
+def room(module: str) -> str:
+    return module.split(".")[1]
+
+
+def upward_imports(own_room: str, source: str) -> list[str]:
+    """Imports of a file in ``own_room`` that do not go down."""
+    wrong = []
+    for name in imports(source):
+        if not name.startswith("lit_hardcl."):
+            if own_room in THIRD_PARTY and name.split(".")[0] not in THIRD_PARTY[own_room]:
+                wrong.append(name)
+            continue
+        other = room(name)
+        same_room = other == own_room
+        if not same_room and FLOORS[other] >= FLOORS[own_room] and (own_room, other) not in SIDEWAYS:
+            wrong.append(name)
+    return wrong
+
+
+FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_down_only(path):
+    own_room = path.relative_to(PACKAGE).with_suffix("").parts[0]
+    assert upward_imports(own_room, path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("own_room", "planted"),
+    [
+        ("functional", "from lit_hardcl.losses import DifficultPairLoss"),
+        ("functional", "import lightning.pytorch"),
+        ("theory", "import torch"),
+        ("callbacks", "from lit_hardcl.modules import SimCLR"),
+        ("evaluation", "from lit_hardcl import cli"),
+        ("models", "def late():\n    from lit_hardcl.data import Batch"),
+    ],
+)
+def test_a_planted_upward_import_is_seen(own_room, planted):
+    assert upward_imports(own_room, planted) != []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_file_opens_with_what_it_holds_and_stays_short(path):
+    text = path.read_text()
+    first_line = (ast.get_docstring(ast.parse(text)) or "").splitlines()[:1]
+    assert first_line, "a file opens with one line saying what it holds"
+    assert len(text.splitlines()) <= 250
+
+
+def test_the_rooms_of_the_house_are_the_floors():
+    rooms = {path.relative_to(PACKAGE).with_suffix("").parts[0] for path in FILES}
+    assert rooms <= FLOORS.keys()
