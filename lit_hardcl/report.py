@@ -10,7 +10,7 @@ import lightning.pytorch as pl
 import torch
 import yaml
 from lightning.pytorch.cli import SaveConfigCallback
-from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.loggers import CSVLogger, WandbLogger
 from torch import nn
 
 from lit_hardcl.evaluation import extract_features, fit_linear_probe, knn_predict
@@ -27,33 +27,25 @@ class RunRecord(SaveConfigCallback):
     that bad input leaves no run folder; a file of an earlier run is never overwritten.
     """
 
-    best: dict[str, tuple[float, int]]
-    last: dict[str, float]
-
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Start the records."""
-        self.best, self.last = getattr(self, "best", {}), {}
+        self.best: dict[str, tuple[float, int]] = {}
+        self.last: dict[str, float] = {}
         self.seconds, self.images = 0.0, 0
         self._model_config: dict[str, Any] = yaml.safe_load(self._dump())["model"]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the configuration."""
+        """Start the clock."""
         self._since = time.perf_counter()
-        if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
-            return
-        if folder := run_folder(trainer):
-            _write_new(folder / "config.yaml", self._dump())
-        for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                logger.experiment.config.update(yaml.safe_load(self._dump()), allow_val_change=True)
-                for name in ACCURACIES:
-                    logger.experiment.define_metric(name, summary="max")
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Count images."""
-        self.images += len(batch[1]) * trainer.world_size
+        """Count images; after the first step, write the configuration."""
+        if trainer.global_step == 1 and trainer.is_global_zero:
+            self._write_config(trainer)
+        if isinstance(batch, (tuple, list)):
+            self.images += len(batch[1]) * trainer.world_size
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop the clock of training."""
@@ -93,14 +85,28 @@ class RunRecord(SaveConfigCallback):
         """Go on from the best values of the run that is resumed."""
         self.best = {name: (value, epoch) for name, (value, epoch) in state_dict["best"].items()}
 
+    def _write_config(self, trainer: pl.Trainer) -> None:
+        if folder := run_folder(trainer):
+            _write_new(folder / "config.yaml", self._dump())
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.experiment.config.update(yaml.safe_load(self._dump()), allow_val_change=True)
+                for name in ACCURACIES:
+                    logger.experiment.define_metric(name, summary="max")
+
     def _dump(self) -> str:
         return self.parser.dump(self.config, skip_none=False)
 
 
 def run_folder(trainer: pl.Trainer) -> Path | None:
     """Where a run's checkpoints lie; without checkpoints, where its logger writes."""
-    checkpoint = trainer.checkpoint_callback
-    folder = getattr(checkpoint, "dirpath", None) or trainer.log_dir
+    folder = getattr(trainer.checkpoint_callback, "dirpath", None)
+    return Path(folder) if folder else log_folder(trainer)
+
+
+def log_folder(trainer: pl.Trainer) -> Path | None:
+    """Where the logger writes. ``trainer.log_dir`` would wait for all processes to ask."""
+    folder = getattr(trainer.logger, "log_dir", None) or getattr(trainer.logger, "save_dir", None)
     return Path(folder) if folder else None
 
 
@@ -154,11 +160,19 @@ def summary(trainer: pl.Trainer, record: RunRecord, title: str, yards: dict[str,
     checkpoint = trainer.checkpoint_callback
     places = {
         "checkpoint": getattr(checkpoint, "best_model_path", "") or getattr(checkpoint, "last_model_path", ""),
-        "metrics": trainer.log_dir or "",
+        "metrics": log_folder(trainer),
     }
+    if isinstance(trainer.logger, CSVLogger):
+        places["metrics"] = Path(trainer.logger.log_dir) / "metrics.csv"
     lines += [f"{name:11} {place}" for name, place in places.items() if place]
     if folder and folder.is_dir():
-        numbers = {"title": title, "seconds": record.seconds, "images_per_second": rate, "accuracy": rows, **places}
+        numbers = {
+            "title": title,
+            "seconds": record.seconds,
+            "images_per_second": rate,
+            "accuracy": rows,
+            **{name: str(place) for name, place in places.items()},
+        }
         (folder / "summary.json").write_text(json.dumps(numbers, indent=2) + "\n")
     return "\n".join(lines)
 

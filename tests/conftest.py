@@ -1,11 +1,13 @@
 """Every shape annotation of the library is checked while its tests run."""
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 from jaxtyping import config, install_import_hook
 
+os.environ["JSONARGPARSE_DEPRECATION_WARNINGS"] = "off"  # Lightning's calls, not ours
 sys.path.insert(0, str(Path(__file__).parent))  # for `import reference`
 # The numeric tower lets an int stand where a float is asked for, as every other type checker does.
 install_import_hook("lit_hardcl", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")

@@ -37,9 +37,9 @@ class ContrastiveModule(pl.LightningModule):
         self.scheduler = scheduler
         self._failed_at = torch.tensor(math.inf)
 
-    def forward(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch width"]:
+    def forward(self, images: Float[Tensor, "batch channels rows columns"]) -> Float[Tensor, "batch width"]:
         """Backbone features, before any head."""
-        return self.backbone(images).flatten(1)
+        return self.backbone(images.to(self.dtype)).flatten(1)
 
     def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
         """Features of the clean view, for callbacks."""

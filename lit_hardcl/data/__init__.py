@@ -1,0 +1,26 @@
+"""Data: data sets by name, their variants, and batches of random views made on the device."""
+
+from lit_hardcl.data.augmentation import Augmentation
+from lit_hardcl.data.batch import Batch, RawBatch
+from lit_hardcl.data.datamodule import ContrastiveDataModule
+from lit_hardcl.data.draws import draw
+from lit_hardcl.data.images import Images
+from lit_hardcl.data.registry import DATASETS, DataSet
+from lit_hardcl.data.variants import keep, long_tail, mix_classes
+from lit_hardcl.data.views import clean_view, random_views
+
+__all__ = [
+    "DATASETS",
+    "Augmentation",
+    "Batch",
+    "ContrastiveDataModule",
+    "DataSet",
+    "Images",
+    "RawBatch",
+    "clean_view",
+    "draw",
+    "keep",
+    "long_tail",
+    "mix_classes",
+    "random_views",
+]

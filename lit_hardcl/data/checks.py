@@ -1,0 +1,48 @@
+"""Checks of settings that are made before any data are touched, and the reading of a list of indices."""
+
+import json
+from pathlib import Path
+
+
+def check_at_least(lowest: int, **settings: int) -> None:
+    """Raise a ValueError that names the setting, the rule and the value, if one of them is too small."""
+    for name, value in settings.items():
+        if name == "batch_size" and value == 1:
+            raise ValueError("batch_size must be at least 2, got 1: a contrastive batch needs two images")
+        if value < lowest:
+            raise ValueError(f"{name} must be at least {lowest}, got {value}")
+
+
+def check_mix_fraction(fraction: float) -> None:
+    """Raise a ValueError unless the fraction is one."""
+    if not 0 <= fraction <= 1:
+        raise ValueError(f"mix_fraction must lie in 0 ... 1, got {fraction}")
+
+
+def check_imbalance(imbalance: float) -> None:
+    """Raise a ValueError unless the largest class over the smallest can be this number."""
+    if not 1 <= imbalance < float("inf"):
+        raise ValueError(f"imbalance, the largest class over the smallest, must be at least 1, got {imbalance}")
+
+
+def read_indices(source: str | list[int]) -> list[int]:
+    """Return the indices; if a path is given, from a file with one whole number a line or a JSON list.
+
+    Raises:
+        ValueError: if there is no such file, or it holds anything else.
+    """
+    if not isinstance(source, str):
+        return source
+    path = Path(source)
+    if not path.is_file():
+        raise ValueError(f"train_indices must be a list or a file, but there is no file {source}")
+    text = path.read_text()
+    try:
+        found = json.loads(text) if text.lstrip().startswith("[") else [int(line) for line in text.split()]
+    except ValueError as error:
+        raise ValueError(
+            f"train_indices must hold one whole number a line or a JSON list; {source}: {error}"
+        ) from error
+    if not all(type(index) is int for index in found):
+        raise ValueError(f"train_indices must hold whole numbers only, got others in {source}")
+    return found

@@ -1,0 +1,228 @@
+"""ContrastiveDataModule: a data set by name, its variant, its random views, and its clean ones."""
+
+import warnings
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Int64
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader, DistributedSampler
+
+from lit_hardcl.data.augmentation import Augmentation
+from lit_hardcl.data.batch import Batch, RawBatch
+from lit_hardcl.data.checks import check_at_least, check_imbalance, check_mix_fraction, read_indices
+from lit_hardcl.data.images import Images
+from lit_hardcl.data.loading import CleanBatches, RandomBatches, TrainingSampler, as_fetched
+from lit_hardcl.data.registry import data_set
+from lit_hardcl.data.variants import keep, long_tail, mix_classes, rows_of
+from lit_hardcl.data.views import random_views
+
+
+class ContrastiveDataModule(LightningDataModule):
+    """Batches of random views for training and of clean views for everything else.
+
+    Every loader's batches reach a module as `Batch`. The held-out images are the data set's own test split and never
+    trained on. The order of the images and their random views depend on the seed and the epoch alone: not on the
+    number of processes or workers, nor on whether a run was resumed.
+
+    Args:
+        dataset: a name in `DATASETS`.
+        data_dir: the folder with the data.
+        batch_size: images per process; the last, smaller batch of a training epoch is left out.
+        num_views: random views of each image.
+        num_workers: processes that fetch batches; of use for images in files only.
+        mix_fraction: share of the training images mixed with another class (see `mix_classes`).
+        imbalance: size of the largest training class over the smallest (see `long_tail`).
+        train_indices: original indices of the images to train on, or a text or JSON file with them; None for all.
+        seed: of the variants, the order and the views.
+        download: whether missing data may be downloaded.
+        augmentation: the recipe of the random views; None for the data set's own.
+        image_size: height and width of the views; None for the data set's own.
+        eval_batch_size: of the clean loaders; None for ``batch_size``.
+        pin_memory: None for whenever there is a GPU.
+
+    Raises:
+        ValueError: if a value is outside its range; later, if the data are not there or fewer than a batch.
+    """
+
+    def __init__(
+        self,
+        dataset: str = "digits",
+        data_dir: str = "data",
+        batch_size: int = 256,
+        num_views: int = 2,
+        num_workers: int = 0,
+        mix_fraction: float = 0.0,
+        imbalance: float = 1.0,
+        train_indices: str | list[int] | None = None,
+        seed: int = 0,
+        download: bool = False,
+        augmentation: Augmentation | None = None,
+        image_size: int | None = None,
+        eval_batch_size: int | None = None,
+        pin_memory: bool | None = None,
+    ) -> None:
+        super().__init__()
+        check_at_least(2, batch_size=batch_size)
+        check_at_least(1, num_views=num_views)
+        check_at_least(0, num_workers=num_workers, seed=seed)
+        check_mix_fraction(mix_fraction)
+        check_imbalance(imbalance)
+        self.source = data_set(dataset)
+        self.dataset = dataset
+        self.data_dir = data_dir
+        self.batch_size = batch_size
+        self.num_views = num_views
+        self.num_workers = num_workers
+        self.mix_fraction = mix_fraction
+        self.imbalance = imbalance
+        self.train_indices = train_indices
+        self.seed = seed
+        self.download = download
+        self.augmentation = augmentation or self.source.augmentation
+        self.image_size = self.source.image_size if image_size is None else image_size
+        self.eval_batch_size = batch_size if eval_batch_size is None else eval_batch_size
+        self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
+        check_at_least(1, eval_batch_size=self.eval_batch_size)
+        check_at_least(8, image_size=self.image_size)
+        self._kept: Int64[Tensor, " rows"] | None = None
+        self._sampler: TrainingSampler | None = None
+        self._reload_every: int | None = None
+
+    @property
+    def channels(self) -> int:
+        """Channels of an image: 1 or 3."""
+        return self.source.channels
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes; reads the data if only they can tell."""
+        return self.source.num_classes or len(self.class_names)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names in the order of the class numbers; reads the data if only they can tell."""
+        return self.source.class_names or self.held_out_images.class_names
+
+    @property
+    def mixed_indices(self) -> Int64[Tensor, " mixed"]:
+        """Original indices of the training images that are mixed with another class."""
+        return self.train_images.mixed_indices
+
+    @cached_property
+    def train_images(self) -> Images:
+        """The training images after all variants, before `keep`."""
+        images = self.source.load(Path(self.data_dir), True, self.download)
+        images = mix_classes(images, self.mix_fraction, self.seed)
+        images = long_tail(images, self.imbalance, self.seed)
+        return images if self.train_indices is None else keep(images, read_indices(self.train_indices))
+
+    @cached_property
+    def held_out_images(self) -> Images:
+        """The data set's own test images."""
+        return self.source.load(Path(self.data_dir), False, self.download)
+
+    def keep(self, indices: list[int] | Tensor | None) -> None:
+        """Train on these original indices only, from the next epoch on; None restores all training images.
+
+        To be called alike on every process.
+
+        Raises:
+            ValueError: if the indices are empty, repeated, not among the training images, or fewer than a batch.
+        """
+        rows = None if indices is None else rows_of(self.train_images, indices)
+        self._check_a_batch_fits(len(self.train_images) if rows is None else len(rows))
+        self._kept = rows
+        if self._sampler is not None:
+            self._sampler.rows = self._training_rows()
+        if self.trainer is not None and self._reload_every is None:
+            # Lightning counts an epoch's batches when it asks for the loader, and validates after the last one: with
+            # fewer batches it would never validate again. So it has to ask anew, once.
+            self._reload_every = self.trainer.reload_dataloaders_every_n_epochs  # type: ignore[attr-defined]
+            self.trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]
+
+    def prepare_data(self) -> None:
+        """Download what is missing, if that is allowed; what has been read then need not be read again."""
+        if self.download:
+            self.setup()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read the images that the stage needs, so that whatever is wrong with them shows before any training."""
+        if stage in (None, "fit"):
+            self._check_a_batch_fits(len(self._training_rows()))
+        if self.held_out_images.pixels is not None:
+            # Lightning's advice is wrong here: indexing a tensor in memory is faster than receiving it from a worker.
+            warnings.filterwarnings("ignore", message=".*does not have many workers")
+
+    def train_dataloader(self) -> DataLoader:
+        """Load raw batches in random order; `on_after_batch_transfer` makes their views."""
+        if self.trainer is not None and self._reload_every is not None:
+            self.trainer.reload_dataloaders_every_n_epochs = self._reload_every  # type: ignore[attr-defined]
+            self._reload_every = None
+        rows = self._training_rows()
+        self._check_a_batch_fits(len(rows))
+        processes, rank = self._processes()
+        self._sampler = TrainingSampler(rows, processes, rank, self.seed)
+        batches = RandomBatches(self.train_images, self.image_size, self.augmentation, self.num_views, self.seed)
+        return self._loader(dataset=batches, batch_size=self.batch_size, sampler=self._sampler, drop_last=True)
+
+    def clean_train_dataloader(self) -> DataLoader:
+        """Load clean views of all training images in their own order, whichever are kept."""
+        return self._clean_loader(self.train_images)
+
+    def val_dataloader(self) -> DataLoader:
+        """Load clean views of the held-out images."""
+        return self._clean_loader(self.held_out_images)
+
+    test_dataloader = predict_dataloader = val_dataloader
+
+    def on_after_batch_transfer(self, batch: Batch | RawBatch, dataloader_idx: int) -> Batch:
+        """Make the random views of a raw batch where it lies; clean batches pass."""
+        if isinstance(batch, Batch):
+            return batch
+        size, mean, std = self.image_size, self.source.mean, self.source.std
+        views = random_views(batch.images, batch.draws, self.augmentation, size, mean, std)
+        return Batch(views, batch.targets, batch.indices)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the original indices that are kept, so that a resumed run trains on the same images."""
+        return {"kept": None if self._kept is None else self.train_images.indices[self._kept]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Keep what was kept."""
+        self.keep(state_dict["kept"])
+
+    def _training_rows(self) -> Int64[Tensor, " rows"]:
+        return torch.arange(len(self.train_images)) if self._kept is None else self._kept
+
+    def _processes(self) -> tuple[int, int]:
+        return (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
+
+    def _check_a_batch_fits(self, images: int) -> None:
+        processes, _ = self._processes()
+        if images // processes < self.batch_size:
+            raise ValueError(
+                f"batch_size must be at most the number of training images per process, {images // processes}, "
+                f"got {self.batch_size}: not one whole batch would be left; lower --data.batch_size"
+            )
+
+    def _clean_loader(self, images: Images) -> DataLoader:
+        batches = CleanBatches(images, self.image_size, self.source.mean, self.source.std)
+        processes, rank = self._processes()
+        sampler: DistributedSampler[int] | None = None
+        if processes > 1:
+            sampler = DistributedSampler(batches, num_replicas=processes, rank=rank, shuffle=False)
+        return self._loader(dataset=batches, batch_size=self.eval_batch_size, sampler=sampler)
+
+    def _loader(self, **settings: Any) -> DataLoader:
+        # Keywords only: Lightning rebuilds the loaders of predict from their attributes.
+        return DataLoader(
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=self.pin_memory,
+            collate_fn=as_fetched,
+            **settings,
+        )

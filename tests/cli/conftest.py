@@ -1,0 +1,26 @@
+"""The command line in this process, in a folder of its own."""
+
+import sys
+
+import pytest
+
+from lit_hardcl.cli import main
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Run the command line in an empty folder; its exit code, its output and its errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(subcommand, *options):
+        monkeypatch.setattr(sys, "argv", ["train.py", subcommand, *map(str, options)])
+        monkeypatch.setattr(sys, "path", list(sys.path))
+        code = 0
+        try:
+            assert main() is None  # a console script's exit code is what main returns
+        except SystemExit as stop:
+            code = stop.code
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call

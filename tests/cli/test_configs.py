@@ -1,0 +1,84 @@
+"""Every shipped configuration builds with every overlay, and says what its source says."""
+
+import dataclasses
+import sys
+
+import pytest
+import yaml
+from commands import CONFIGS
+
+from lit_hardcl import modules
+from lit_hardcl.cli import command_line
+from lit_hardcl.data import DATASETS
+
+DATA = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
+METHODS = sorted(path.stem for path in (CONFIGS / "methods").glob("*.yaml"))
+
+
+def build(monkeypatch, *names):
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    files = [argument for name in names for argument in ("-c", str(CONFIGS / f"{name}.yaml"))]
+    return command_line([*files, "--trainer.accelerator", "cpu"], run=False)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("data", DATA)
+def test_every_data_set_builds_with_every_method(data, method, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    cli = build(monkeypatch, data, f"methods/{method}")
+    values = yaml.safe_load((CONFIGS / f"{data}.yaml").read_text())["model"]["init_args"]
+    criterion = cli.model.criterion
+    expected = {
+        "simclr": {"margin": 0.0, "temperature_scale": 1.0},
+        "removal": {"margin": 0.0, "temperature_scale": float("inf")},
+        "margin": {"margin": values["margin"], "temperature_scale": 1.0},
+        "temperature": {"margin": 0.0, "temperature_scale": values["temperature_scale"]},
+    }.get(method, {"margin": values["margin"], "temperature_scale": values["temperature_scale"]})
+    none = method in ("simclr", "all_pairs")
+    expected |= {name: None if none else values[name] for name in ("pos_high", "pos_low")}
+    expected["temperature"] = values["temperature"]
+    assert {name: getattr(criterion, name) for name in expected} == expected
+    assert cli.model.select_by == ("projections" if method == "by_projections" else "features")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("data", DATA)
+def test_a_yaml_shows_the_recipe_of_its_data_set(data):
+    settings = yaml.safe_load((CONFIGS / f"{data}.yaml").read_text())["data"]["init_args"]
+    recipe = dataclasses.asdict(DATASETS[settings["dataset"]].augmentation)
+    for name, value in settings["augmentation"].items():
+        assert value == pytest.approx(recipe[name] if not isinstance(recipe[name], tuple) else list(recipe[name])), name
+    assert recipe.keys() - settings["augmentation"].keys() <= {"crop_ratio", "blur_sigma"}
+
+
+def test_every_data_set_has_a_yaml():
+    assert {yaml.safe_load((CONFIGS / f"{d}.yaml").read_text())["data"]["init_args"]["dataset"] for d in DATA} == set(
+        DATASETS
+    )
+
+
+def test_every_method_has_an_overlay_of_two_to_six_lines():
+    named = set()
+    for method in METHODS:
+        text = (CONFIGS / f"methods/{method}.yaml").read_text()
+        assert 2 <= len(text.splitlines()) <= 6
+        named.add(str(yaml.safe_load(text)["model"].get("class_path")).rsplit(".", 1)[-1])
+    assert set(modules.__all__) <= named
+
+
+PAPER = {  # arXiv:2501.01317, App. A.3: batch, learning rate, temperature, pos_high, pos_low, margin, temperature scale
+    "cifar10": (512, 0.25, 0.5, 0.15, 0.22, 0.03, 0.6),
+    "cifar100": (512, 0.5, 0.1, 0.013, 0.5, 0.1, 0.7),
+    "stl10": (256, 0.5, 0.1, 0.15, 0.22, 0.1, 0.7),
+    "tiny_imagenet": (512, 0.5, 0.5, 0.013, 0.5, 0.1, 0.7),
+    "image_folder": (1024, 0.1, 0.07, 0.01, 0.5, 0.1, 0.7),
+}
+
+
+@pytest.mark.parametrize("data", PAPER)
+def test_the_values_are_the_papers(data):
+    settings = yaml.safe_load((CONFIGS / f"{data}.yaml").read_text())
+    model = settings["model"]["init_args"]
+    values = [settings["data"]["init_args"]["batch_size"], model["optimizer"]["init_args"]["lr"]]
+    values += [model[name] for name in ("temperature", "pos_high", "pos_low", "margin", "temperature_scale")]
+    assert tuple(values) == PAPER[data]

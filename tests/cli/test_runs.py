@@ -1,0 +1,154 @@
+"""Runs through the command line: reproduced from their configuration, resumed, recorded, and read back."""
+
+import csv
+import json
+
+import pytest
+import torch
+import yaml
+from commands import CONFIGS, TINY
+from nets import FlatNet
+
+from lit_hardcl import SimCLRCombined
+
+
+def weights(folder):
+    """What a run left in its newest checkpoint; plain values and tensors only, or this fails."""
+    return torch.load(next(folder.rglob("last.ckpt")), weights_only=True)
+
+
+def assert_same(one, other):
+    """Same structure, same values, same bits."""
+    assert type(one) is type(other)
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert_same(one[key], other[key])
+    elif isinstance(one, (list, tuple)):
+        assert len(one) == len(other)
+        for pair in zip(one, other, strict=True):
+            assert_same(*pair)
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one, other)
+    else:
+        assert one == other
+
+
+def trained(checkpoint):
+    """The parts of a checkpoint that training makes; paths and times left out."""
+    return {name: checkpoint[name] for name in ("state_dict", "optimizer_states", "lr_schedulers", "global_step")} | {
+        "probe": checkpoint["callbacks"]["OnlineLinearProbe"]
+    }
+
+
+def test_the_printed_configuration_given_back_reproduces_the_run_bit_for_bit(run, tmp_path):
+    options = [*TINY, "-c", CONFIGS / "methods/margin.yaml", "--seed_everything", "3", "--data.seed", "5"]
+    assert run("fit", *options, "--trainer.logger.save_dir", "first")[0] == 0
+    code, printed, _ = run("fit", *options, "--print_config")
+    assert code == 0
+    (tmp_path / "printed.yaml").write_text(printed)
+    assert run("fit", "-c", "printed.yaml", "--trainer.logger.save_dir", "second")[0] == 0
+    first, second = weights(tmp_path / "first"), weights(tmp_path / "second")
+    assert_same(trained(first), trained(second))
+    assert run("fit", *options, "--seed_everything", "4", "--trainer.logger.save_dir", "third")[0] == 0
+    assert not torch.equal(*(w["state_dict"]["backbone.1.weight"] for w in (first, weights(tmp_path / "third"))))
+
+    (saved,) = (tmp_path / "first").rglob("config.yaml")
+    assert run("fit", "-c", saved, "--trainer.logger.save_dir", "fourth")[0] == 0
+    assert_same(trained(first), trained(weights(tmp_path / "fourth")))
+
+
+@pytest.mark.filterwarnings("ignore:The dirpath has changed")
+def test_a_killed_run_goes_on_to_the_same_weights(run, tmp_path):
+    longer = [*TINY, "--trainer.max_epochs", "4"]
+    assert run("fit", *longer, "--trainer.logger.save_dir", "whole")[0] == 0
+    (tmp_path / "killer.py").write_text(
+        "import lightning.pytorch as pl\n\n\nclass Killer(pl.Callback):\n"
+        "    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):\n"
+        "        if trainer.global_step == 26:\n            raise KeyboardInterrupt\n"
+    )
+    code, _, errors = run("fit", *longer, "--trainer.logger.save_dir", "killed", "--trainer.callbacks+=killer.Killer")
+    assert code == 1
+    (last,) = (tmp_path / "killed").rglob("last.ckpt")
+    assert f"--ckpt_path {last.relative_to(tmp_path)}" in errors
+    assert run("fit", *longer, "--trainer.logger.save_dir", "resumed", "--ckpt_path", last)[0] == 0
+    whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "resumed")
+    assert_same(trained(whole), trained(resumed))
+    assert whole["callbacks"]["RunRecord"]["best"] == resumed["callbacks"]["RunRecord"]["best"]
+
+
+def test_a_checkpoint_of_other_options_is_refused_by_their_names(run, tmp_path):
+    assert run("fit", *TINY)[0] == 0
+    last = next(tmp_path.rglob("last.ckpt"))
+    code, _, errors = run("fit", *TINY, "--ckpt_path", last, "--model.optimizer.lr", "0.9")
+    assert code == 2
+    assert "init_args.optimizer.init_args.lr: 0.1 in the checkpoint, 0.9 here" in errors
+    code, _, errors = run("validate", *TINY, "-c", CONFIGS / "methods/removal.yaml", "--ckpt_path", last)
+    assert code == 2
+    assert "class_path: 'lit_hardcl.SimCLRCombined' in the checkpoint, 'lit_hardcl.SimCLRRemoval' here" in errors
+
+
+@pytest.mark.filterwarnings("ignore:The dirpath has changed")
+def test_a_run_is_recorded_and_its_checkpoint_validates_and_predicts(run, tmp_path):
+    code, output, _ = run("fit", *TINY, "--yardsticks", "true")
+    assert code == 0
+    folder = tmp_path / "runs/SimCLRCombined-digits/version_0"
+    names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    inside = {f"checkpoints/{name}" for name in ("best.ckpt", "last.ckpt", "config.yaml", "summary.json")}
+    assert names == {"metrics.csv", *inside}
+    assert {path.name for path in tmp_path.iterdir()} == {"runs"}
+
+    summary = json.loads((folder / "checkpoints/summary.json").read_text())
+    logged = [row["val_linear_top1"] for row in csv.DictReader((folder / "metrics.csv").read_text().splitlines())]
+    logged = [float(value) for value in logged if value]
+    assert summary["accuracy"]["final"]["val_linear_top1"] == pytest.approx(logged[-1])
+    assert summary["accuracy"]["best"]["val_linear_top1"] == pytest.approx(max(logged))
+    assert set(summary["accuracy"]) == {"final", "best", "untrained backbone", "raw pixels"}
+    assert summary["accuracy"]["raw pixels"]["val_knn_top1"] > 0.95  # digits are easy to raw pixels, and that is said
+    for line in ("final", "best", "untrained backbone", "raw pixels", "images/s", "checkpoint", "metrics"):
+        assert line in output
+    assert str(folder / "metrics.csv") in output.replace("runs/", str(tmp_path) + "/runs/")
+
+    config, best = folder / "checkpoints/config.yaml", folder / "checkpoints/best.ckpt"
+    code, output, _ = run("validate", "-c", config, "--ckpt_path", best)
+    assert code == 0
+    assert f"{summary['accuracy']['best']['val_linear_top1']:.4f}"[:6] in output
+    assert run("test", "-c", config, "--ckpt_path", best)[0] == 0
+    assert run("predict", "-c", config, "--ckpt_path", best)[0] == 0
+    assert len(list(tmp_path.rglob("config*.yaml"))) == 1  # of the fit only
+
+    module = SimCLRCombined.load_from_checkpoint(best)
+    assert isinstance(module.backbone, FlatNet)
+    assert module.criterion.margin == 0.03
+
+
+def test_without_a_logger_nothing_lands_in_the_current_folder_and_nothing_is_overwritten(run, tmp_path):
+    options = [*TINY, "--trainer.logger", "false", "--trainer.default_root_dir", "out"]
+    assert run("fit", *options)[0] == 0
+    first = (tmp_path / "out/checkpoints/config.yaml").read_text()
+    with pytest.warns(UserWarning, match="exists and is not empty"):
+        assert run("fit", *options, "--seed_everything", "1")[0] == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"out"}
+    assert (tmp_path / "out/checkpoints/config.yaml").read_text() == first
+    assert yaml.safe_load((tmp_path / "out/checkpoints/config-v1.yaml").read_text())["seed_everything"] == 1
+
+
+@pytest.mark.filterwarnings("ignore:.*does not have many workers")
+def test_a_module_of_the_current_folder_is_found_and_trained(run, tmp_path):
+    (tmp_path / "mine.py").write_text("from nets import Foreign\n\n\nclass Mine(Foreign):\n    pass\n")
+    options = ["--model", "mine.Mine", "--trainer.max_epochs", "1", "--trainer.enable_progress_bar", "false"]
+    code, output, _ = run("fit", *options, "--trainer.log_every_n_steps", "1")
+    assert code == 0
+    assert "Mine on digits: 1 epochs, 5 steps" in output
+
+
+def test_an_optimizer_and_a_scheduler_are_chosen_by_class_path(run, tmp_path):
+    options = [
+        *("--model.optimizer", "torch.optim.AdamW", "--model.optimizer.lr", "0.01"),
+        *("--model.scheduler", "torch.optim.lr_scheduler.CosineAnnealingLR", "--model.scheduler.T_max", "22"),
+    ]
+    assert run("fit", *TINY, *options)[0] == 0
+    saved = weights(tmp_path)
+    assert "exp_avg" in saved["optimizer_states"][0]["state"][0]
+    assert saved["lr_schedulers"][0]["T_max"] == 22
+    assert saved["lr_schedulers"][0]["last_epoch"] == 22  # stepped with every optimizer step

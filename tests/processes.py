@@ -1,0 +1,78 @@
+"""What each process of a distributed test runs; importable, so that a started process finds it."""
+
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from nets import FlatHead, FlatNet
+from torch import distributed as dist
+from torch import multiprocessing
+from torch.nn.parallel import DistributedDataParallel
+
+
+def in_two(job: Callable[..., Any], folder: Path, *arguments: Any) -> list[Any]:
+    """Run ``job(rank, *arguments)`` in two gloo processes; what they return, in the order of their ranks."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    multiprocessing.spawn(_process, args=(job, port, str(folder), arguments), nprocs=2)
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
+
+
+def _process(rank: int, job: Callable[..., Any], port: int, folder: str, arguments: tuple[Any, ...]) -> None:
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", rank=rank, world_size=2)
+    torch.save(job(rank, *arguments), Path(folder) / f"{rank}.pt")
+    dist.destroy_process_group()
+
+
+class Both(torch.nn.Module):
+    """Backbone and head in one, as DistributedDataParallel wants them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.backbone, self.head = FlatNet(20).double(), FlatHead().double()
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        features = self.backbone(images)
+        return self.head(features), features
+
+
+def views(images: int = 10) -> torch.Tensor:
+    """Two views of some images, float64."""
+    return torch.randn(2, images, 20, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+
+
+def step(model: torch.nn.Module, settings: dict[str, Any], images: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Loss, chosen pairs and parameter gradients of one training step on these views."""
+    from lit_hardcl import DifficultPairLoss
+
+    criterion = DifficultPairLoss(0.5, **settings)
+    model.zero_grad()
+    projections, features = model(images.flatten(0, 1))
+    loss = criterion(*projections.chunk(2), *features.detach().chunk(2))
+    loss.backward()
+    nobody = torch.zeros(len(projections), len(criterion._rectangle(*features.chunk(2))[1]), dtype=torch.bool)
+    return {
+        "loss": loss.detach(),
+        "chosen": criterion.difficult(*features.chunk(2), nobody),
+        "gradient": torch.cat([parameter.grad.flatten() for parameter in model.parameters()]),
+    }
+
+
+def steps(rank: int, all_settings: list[dict[str, Any]]) -> list[dict[str, torch.Tensor]]:
+    """A step of each treatment on this process's half of the images, under DistributedDataParallel."""
+    model = DistributedDataParallel(Both())
+    return [step(model, settings, views().chunk(2, dim=1)[rank]) for settings in all_settings]
+
+
+def uneven(rank: int) -> torch.Tensor:
+    """Gather one row of rank 0 and three of rank 1."""
+    from lit_hardcl.distributed import gather_uneven
+
+    return gather_uneven(torch.full((1 + 2 * rank, 2), float(rank)))

@@ -1,0 +1,194 @@
+"""The online evaluators: exact counts, no trace in the module, and any module whose step returns features."""
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from nets import FlatNet, Foreign
+from torch.utils.data import DataLoader
+
+from lit_hardcl import Batch, ContrastiveDataModule, OnlineKNN, OnlineLinearProbe, SimCLR
+from lit_hardcl.callbacks.online import first_of_each, trained
+
+QUIET = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+CHECKPOINTING = {**QUIET}
+QUIET["enable_checkpointing"] = False
+
+
+def fit(module, data, *callbacks, max_epochs=1):
+    trainer = pl.Trainer(max_epochs=max_epochs, callbacks=list(callbacks), **QUIET)
+    trainer.fit(module, data)
+    return trainer
+
+
+def simclr():
+    pl.seed_everything(0)
+    return SimCLR(backbone=FlatNet(), temperature=0.5)
+
+
+class Recorder(pl.Callback):
+    """Collects the held-out features, the targets, and the newest training features."""
+
+    def on_train_epoch_start(self, trainer, pl_module):
+        self.training = []
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        self.training.append((outputs["features"], outputs["targets"]))
+
+    def on_validation_epoch_start(self, trainer, pl_module):
+        self.held_out = []
+
+    def on_validation_batch_end(self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx=0):
+        self.held_out.append((outputs["features"], outputs["targets"]))
+
+
+def test_the_logged_accuracies_are_the_shares_of_held_out_images_classified_right():
+    probe, knn, seen = OnlineLinearProbe(), OnlineKNN(k=5), Recorder()
+    trainer = fit(simclr(), ContrastiveDataModule(batch_size=128, eval_batch_size=100), probe, knn, seen, max_epochs=2)
+    features, targets = (torch.cat(column) for column in zip(*seen.held_out, strict=True))
+    bank, classes = (torch.cat(column) for column in zip(*seen.training, strict=True))
+    assert len(targets) == 360
+    assert len(bank) == 11 * 128 * 2
+
+    right = (probe.probe(features).argmax(dim=1) == targets).sum().item()
+    assert trainer.callback_metrics["val_linear_top1"].item() == pytest.approx(right / 360, abs=1e-7)
+    five = probe.probe(features).topk(5, dim=1).indices
+    assert trainer.callback_metrics["val_linear_top5"].item() == pytest.approx(
+        (five == targets[:, None]).any(dim=1).sum().item() / 360, abs=1e-7
+    )
+    cosines = torch.nn.functional.normalize(features) @ torch.nn.functional.normalize(bank).T
+    right = 0
+    for row, target in zip(cosines, targets, strict=True):
+        votes = torch.zeros(10)
+        for place in row.topk(5).indices:
+            votes[classes[place]] += (row[place] / 0.1).exp()
+        right += int(votes.argmax() == target)
+    assert trainer.callback_metrics["val_knn_top1"].item() == pytest.approx(right / 360, abs=1e-7)
+
+
+def test_watching_changes_nothing_in_what_is_watched():
+    alone, watched = simclr(), simclr()
+    fit(alone, ContrastiveDataModule(batch_size=128))
+    watched_by = simclr()
+    fit(watched_by, ContrastiveDataModule(batch_size=128), OnlineLinearProbe(), OnlineKNN())
+    assert alone.state_dict().keys() == watched_by.state_dict().keys() == watched.state_dict().keys()
+    for name, value in alone.state_dict().items():
+        assert torch.equal(value, watched_by.state_dict()[name])
+
+
+@pytest.mark.filterwarnings("ignore:The dirpath has changed")
+def test_a_resumed_probe_is_the_uninterrupted_one(tmp_path):
+    def run(folder, epochs, ckpt_path=None):
+        probe = OnlineLinearProbe()
+        keep = pl.callbacks.ModelCheckpoint(tmp_path / folder, filename="last")
+        trainer = pl.Trainer(max_epochs=epochs, callbacks=[probe, keep], **CHECKPOINTING)
+        pl.seed_everything(0)
+        module = SimCLR(backbone=FlatNet(), temperature=0.5, scheduler=None)
+        trainer.fit(module, ContrastiveDataModule(batch_size=128), ckpt_path=ckpt_path, weights_only=True)
+        return probe.probe, trainer.callback_metrics["val_linear_top1"]
+
+    whole, accuracy = run("whole", 3)
+    run("first", 1)
+    resumed, resumed_accuracy = run("rest", 3, tmp_path / "first" / "last.ckpt")
+    assert torch.equal(whole.weight, resumed.weight)
+    assert torch.equal(accuracy, resumed_accuracy)
+
+
+@pytest.mark.filterwarnings("ignore:.*does not have many workers")
+def test_any_module_and_data_will_do_if_the_step_returns_features():
+    def loader(count):
+        images = torch.randn(count, 1, 4, 4)
+        rows = [([images[i]], i % 2 if i % 3 else -1, i) for i in range(count)]
+        return DataLoader(rows, batch_size=8)
+
+    module = Foreign(pixels=16)
+    probe, knn = OnlineLinearProbe(num_classes=2), OnlineKNN(num_classes=2)
+    trainer = pl.Trainer(max_epochs=2, callbacks=[probe, knn], log_every_n_steps=1, **QUIET)
+    trainer.fit(module, loader(32), loader(20))
+    labelled = 13  # 20 images less every third
+    for name in ("val_linear_top1", "val_knn_top1"):
+        hits = trainer.callback_metrics[name].item() * labelled
+        assert hits == pytest.approx(round(hits), abs=1e-4)
+    assert "val_linear_top5" not in trainer.callback_metrics
+
+
+def test_unlabelled_images_neither_train_the_probe_nor_count():
+    class Unlabelled(ContrastiveDataModule):
+        def on_after_batch_transfer(self, batch, dataloader_idx):
+            ready = super().on_after_batch_transfer(batch, dataloader_idx)
+            return Batch(ready.views, torch.full_like(ready.targets, -1), ready.indices)
+
+    probe, knn = OnlineLinearProbe(), OnlineKNN()
+    trainer = fit(simclr(), Unlabelled(batch_size=128), probe, knn)
+    assert not probe.probe.weight.any()
+    assert "val_linear_top1" not in trainer.callback_metrics
+    assert "val_knn_top1" not in trainer.callback_metrics
+
+
+@pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`")
+def test_validate_restores_the_probe_and_fills_the_bank(tmp_path):
+    keep = pl.callbacks.ModelCheckpoint(tmp_path, filename="last")
+    trainer = pl.Trainer(max_epochs=2, callbacks=[OnlineLinearProbe(), OnlineKNN(), keep], **CHECKPOINTING)
+    trainer.fit(simclr(), ContrastiveDataModule(batch_size=128))
+    after_fit = trainer.callback_metrics["val_linear_top1"].item()
+
+    again = pl.Trainer(callbacks=[OnlineLinearProbe(), OnlineKNN()], **QUIET)
+    for name, run in (("val", again.validate), ("test", again.test)):
+        (metrics,) = run(simclr(), ContrastiveDataModule(), ckpt_path=tmp_path / "last.ckpt", weights_only=True)
+        assert metrics[f"{name}_linear_top1"] == pytest.approx(after_fit)
+        assert metrics[f"{name}_knn_top1"] > 0.5
+
+
+def test_the_bank_keeps_the_newest_rows_only():
+    knn = OnlineKNN(num_classes=2, bank_size=10)
+    for step in range(5):
+        outputs = {"features": torch.full((4, 3), float(step + 1)), "targets": torch.full((4,), step)}
+        knn.on_train_batch_end(pl.Trainer(accelerator="cpu", logger=False), Foreign(), outputs, None, step)
+    assert [int(targets[0]) for _, targets in knn._rows] == [2, 3, 4]
+
+
+def test_the_first_row_of_each_index_counts():
+    assert first_of_each(torch.tensor([7, 3, 7, 5, 3])).tolist() == [True, True, False, True, False]
+
+
+def test_the_probe_sees_nothing_on_the_steps_between():
+    every = OnlineLinearProbe(every_n_steps=5)
+    fit(simclr(), ContrastiveDataModule(batch_size=128), every)
+    assert {int(state["step"]) for state in every._built[1].state.values()} == {3}  # batches 0, 5 and 10 of 11
+
+
+def test_the_number_of_classes_must_be_known_before_training():
+    with pytest.raises(ValueError, match="OnlineKNN needs num_classes"):
+        pl.Trainer(max_epochs=1, callbacks=[OnlineKNN()], **QUIET).fit(Foreign(), DataLoader([0]), DataLoader([0]))
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        (OnlineLinearProbe, {"learning_rate": 0.0}),
+        (OnlineLinearProbe, {"every_n_steps": 0}),
+        (OnlineLinearProbe, {"num_classes": 0}),
+        (OnlineKNN, {"k": 0}),
+        (OnlineKNN, {"temperature": -1.0}),
+        (OnlineKNN, {"bank_size": 0}),
+    ],
+    ids=str,
+)
+def test_a_setting_that_breaks_its_rule_is_refused(kind, settings):
+    with pytest.raises(ValueError, match="must be"):
+        kind(**settings)
+
+
+@pytest.mark.parametrize("outputs", [torch.zeros(()), {"loss": torch.zeros(())}], ids=["loss only", "no features"])
+def test_a_step_that_returns_no_features_is_told_so(outputs):
+    with pytest.raises(ValueError, match="a training_step that returns"):
+        trained(outputs)
+
+
+def test_features_that_do_not_match_their_targets_are_refused():
+    with pytest.raises(ValueError, match="got 5 for 2 targets"):
+        trained({"features": torch.zeros(5, 3), "targets": torch.zeros(2)})
+
+
+def test_one_target_per_image_serves_all_its_views():
+    _, targets = trained({"features": torch.zeros(4, 3), "targets": torch.tensor([1, 2])})
+    assert targets.tolist() == [1, 2, 1, 2]
