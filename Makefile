@@ -31,8 +31,8 @@ format: .venv/installed-dev  ## rewrite the code in the house's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-figures: .venv/installed  ## draw the README's pictures anew
-	$(BIN)/python docs/figures.py
+figures: .venv/installed  ## draw the README's picture anew, from the newest quick start
+	$(BIN)/python docs/figures.py "$$(ls -t runs/SimCLRCombined-digits/*/checkpoints/best.ckpt | head -1)"
 
 clean:  ## remove the environment and caches
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from jaxtyping import config, install_import_hook
 
+torch.set_num_threads(1)  # tests run side by side, one process for each core
 os.environ["JSONARGPARSE_DEPRECATION_WARNINGS"] = "off"  # Lightning's calls, not ours
 sys.path.insert(0, str(Path(__file__).parent))  # for `import reference`
 # The numeric tower lets an int stand where a float is asked for, as every other type checker does.

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, Int32, Int64, UInt8
 from torch import Tensor
 
 
@@ -29,10 +29,11 @@ class RawBatch(NamedTuple):
         images: whole images, or one crop per view where workers have decoded and cropped files.
         targets: as in `Batch`.
         indices: as in `Batch`.
-        draws: uniform in [0, 1), as `draw` makes them; no views at all mean one clean view.
+        draws: the bits of the float32 numbers that `draw` makes. As floats a trainer of another precision would
+            convert them with the rest of the batch, and bfloat16 has only 256 crops.
     """
 
     images: UInt8[Tensor, "batch channels height width"] | UInt8[Tensor, "views batch channels height width"]
     targets: Int64[Tensor, " batch"]
     indices: Int64[Tensor, " batch"]
-    draws: Float[Tensor, "views batch numbers"]
+    draws: Int32[Tensor, "views batch numbers"]

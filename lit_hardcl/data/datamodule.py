@@ -88,7 +88,7 @@ class ContrastiveDataModule(LightningDataModule):
         self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
         check_at_least(1, eval_batch_size=self.eval_batch_size)
         check_at_least(8, image_size=self.image_size)
-        self._kept: Int64[Tensor, " rows"] | None = None
+        self._kept: Tensor | None = None
         self._sampler: TrainingSampler | None = None
         self._reload_every: int | None = None
 
@@ -133,11 +133,12 @@ class ContrastiveDataModule(LightningDataModule):
         Raises:
             ValueError: if the indices are empty, repeated, not among the training images, or fewer than a batch.
         """
-        rows = None if indices is None else rows_of(self.train_images, indices)
-        self._check_a_batch_fits(len(self.train_images) if rows is None else len(rows))
-        self._kept = rows
+        kept = None if indices is None else torch.as_tensor(indices).cpu()
+        rows = self._rows(kept)
+        self._check_a_batch_fits(len(rows))
+        self._kept = kept
         if self._sampler is not None:
-            self._sampler.rows = self._training_rows()
+            self._sampler.rows = rows
         if self.trainer is not None and self._reload_every is None:
             # Lightning counts an epoch's batches when it asks for the loader, and validates after the last one: with
             # fewer batches it would never validate again. So it has to ask anew, once.
@@ -152,7 +153,7 @@ class ContrastiveDataModule(LightningDataModule):
     def setup(self, stage: str | None = None) -> None:
         """Read the images that the stage needs, so that whatever is wrong with them shows before any training."""
         if stage in (None, "fit"):
-            self._check_a_batch_fits(len(self._training_rows()))
+            self._check_a_batch_fits(len(self._rows(self._kept)))
         if self.held_out_images.pixels is not None:
             # Lightning's advice is wrong here: indexing a tensor in memory is faster than receiving it from a worker.
             warnings.filterwarnings("ignore", message=".*does not have many workers")
@@ -162,7 +163,7 @@ class ContrastiveDataModule(LightningDataModule):
         if self.trainer is not None and self._reload_every is not None:
             self.trainer.reload_dataloaders_every_n_epochs = self._reload_every  # type: ignore[attr-defined]
             self._reload_every = None
-        rows = self._training_rows()
+        rows = self._rows(self._kept)
         self._check_a_batch_fits(len(rows))
         processes, rank = self._processes()
         self._sampler = TrainingSampler(rows, processes, rank, self.seed)
@@ -184,19 +185,19 @@ class ContrastiveDataModule(LightningDataModule):
         if isinstance(batch, Batch):
             return batch
         size, mean, std = self.image_size, self.source.mean, self.source.std
-        views = random_views(batch.images, batch.draws, self.augmentation, size, mean, std)
+        views = random_views(batch.images, batch.draws.view(torch.float32), self.augmentation, size, mean, std)
         return Batch(views, batch.targets, batch.indices)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the original indices that are kept, so that a resumed run trains on the same images."""
-        return {"kept": None if self._kept is None else self.train_images.indices[self._kept]}
+        return {"kept": self._kept}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Keep what was kept."""
-        self.keep(state_dict["kept"])
+        """Keep what was kept, without a look at the training images, which `test` and `predict` need not have."""
+        self._kept = state_dict["kept"]
 
-    def _training_rows(self) -> Int64[Tensor, " rows"]:
-        return torch.arange(len(self.train_images)) if self._kept is None else self._kept
+    def _rows(self, kept: Tensor | None) -> Int64[Tensor, " rows"]:
+        return torch.arange(len(self.train_images)) if kept is None else rows_of(self.train_images, kept)
 
     def _processes(self) -> tuple[int, int]:
         return (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)

@@ -72,7 +72,7 @@ class RandomBatches(Dataset[RawBatch]):
         else:
             crops = [self._crops(row, draws[:, place]) for place, row in enumerate(rows.tolist())]
             pixels = torch.stack(crops, dim=1)
-        return RawBatch(pixels, self.images.targets[rows], self.images.indices[rows], draws)
+        return RawBatch(pixels, self.images.targets[rows], self.images.indices[rows], draws.view(torch.int32))
 
     def _draws(self, picks: list[Pick] | list[int]) -> Float[Tensor, "views batch numbers"]:
         positions = [pick.position for pick in picks if isinstance(pick, Pick)]

@@ -1,0 +1,73 @@
+"""Figures in one style; each is returned, none is shown or written."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+from matplotlib.figure import Figure
+from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+from torch import Tensor
+
+COLOURS = {"same": "#1f77b4", "different": "#d95f02", "band": "#f4d58d", "ink": "#333333"}
+
+
+def new_figure(width: float, height: float) -> tuple[Figure, Any]:
+    """An empty figure of this size in inches, in the house's style, with its axes."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(colors=COLOURS["ink"], labelsize=9)
+    return figure, axes
+
+
+def similarity_ranking(
+    similarity: Float[Tensor, " keys"],
+    same_class: Bool[Tensor, " keys"],
+    difficult: Bool[Tensor, " keys"],
+    anchor: Float[Tensor, "height width"] | None = None,
+    images: Float[Tensor, "keys height width"] | None = None,
+    thumbnails: int = 24,
+) -> Figure:
+    """One anchor's keys in descending similarity, with the selected interval shaded.
+
+    Args:
+        similarity: of the anchor to each key, the anchor itself left out.
+        same_class: whether a key is of the anchor's class.
+        difficult: which keys are selected.
+        anchor: the anchor's grey image, shown in the corner.
+        images: the keys' grey images; every n-th of them is shown at its rank.
+        thumbnails: how many images to show at most.
+    """
+    order = similarity.argsort(descending=True)
+    heights, same, chosen = similarity[order].numpy(), same_class[order].numpy(), difficult[order].numpy()
+    ranks = np.arange(len(heights))
+    figure, axes = new_figure(9, 4)
+    if chosen.any():
+        first, last = ranks[chosen].min(), ranks[chosen].max()
+        wrong = (chosen & ~same).sum() / chosen.sum()
+        label = f"selected as difficult: {chosen.sum()} keys, {wrong:.0%} of other classes"
+        axes.axvspan(first - 0.5, last + 0.5, color=COLOURS["band"], zorder=0, label=label)
+    for name, mask, label in (("same", same, "of the anchor's class"), ("different", ~same, "of another class")):
+        axes.scatter(ranks[mask], heights[mask], s=14, color=COLOURS[name], label=label)
+    axes.set_xlabel("keys of the batch, in descending order of similarity")
+    axes.set_ylabel("cosine similarity of the features")
+    axes.legend(loc="lower left", fontsize=9, frameon=False)
+    axes.set_yticks([tick for tick in axes.get_yticks() if tick <= 1])
+    span = float(heights.max() - heights.min()) or 1.0
+    axes.set_ylim(heights.min() - 0.05 * span, heights.max() + 0.45 * span)
+    if images is not None:
+        step = max(1, -(-len(ranks) // thumbnails))
+        for rank in ranks[::step]:
+            colour = COLOURS["same" if same[rank] else "different"]
+            _thumbnail(axes, images[order[rank]], (rank, heights.max() + 0.17 * span), colour, zoom=0.55)
+    if anchor is not None:
+        _thumbnail(axes, anchor, (len(ranks) * 0.97, heights.max() + 0.36 * span), COLOURS["ink"], zoom=1.0)
+        axes.text(
+            len(ranks) * 0.935, heights.max() + 0.36 * span, "anchor", ha="right", va="center", color=COLOURS["ink"]
+        )
+    return figure
+
+
+def _thumbnail(axes: Any, image: Tensor, place: tuple[float, float], colour: str, zoom: float) -> None:
+    picture = OffsetImage(image.numpy(), zoom=zoom, cmap="gray_r")
+    axes.add_artist(AnnotationBbox(picture, place, pad=0.1, bboxprops={"edgecolor": colour, "linewidth": 1.5}))

@@ -1,0 +1,42 @@
+"""What the README shows runs as it stands there."""
+
+import re
+import shlex
+import sys
+
+import pytest
+from commands import CONFIGS, ROOT
+
+from lit_hardcl.cli import CommandLine, command_line
+
+README = (ROOT / "README.md").read_text()
+PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+COMMANDS = re.findall(r"^python train\.py (.*)$", README.replace("\\\n", ""), re.MULTILINE)
+
+
+@pytest.mark.parametrize("code", PYTHON, ids=["module", "loss", "callback"])
+@pytest.mark.filterwarnings("ignore:.*does not have many workers")
+@pytest.mark.filterwarnings("ignore:The number of training batches")
+@pytest.mark.filterwarnings("ignore:.*`tensorboardX` has been removed")
+def test_a_snippet_runs(code, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+
+
+@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("fit") and "--help" not in line])
+def test_a_command_is_understood(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    options = shlex.split(command.replace("configs/", f"{CONFIGS}/"))[1:]
+    assert isinstance(command_line([*options, "--trainer.accelerator", "cpu"], run=False), CommandLine)
+
+
+def test_every_file_it_names_exists():
+    for target in re.findall(r"\]\(((?!http)[^)]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_every_make_target_it_names_exists():
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"`?make ([a-z-]+)", README):
+        assert f"\n{target}:" in makefile, target
