@@ -7,10 +7,12 @@ export MALLOC_MMAP_MAX_ ?= 0
 export MALLOC_TRIM_THRESHOLD_ ?= 17179869184
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-slow check format figures clean
+.PHONY: help install quickstart test test-slow check format bench figures clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: .venv/installed  ## set up .venv, with the package and all it needs to run
 
 quickstart: .venv/installed  ## train on handwritten digits and print the summary: about two minutes on two cores
 	$(BIN)/python train.py fit -c configs/quickstart.yaml
@@ -30,6 +32,9 @@ check: .venv/installed-dev  ## lint, types, and that imports only go down the fl
 format: .venv/installed-dev  ## rewrite the code in the house's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench: .venv/installed  ## time the loss and the views against the usual ways
+	$(BIN)/python benchmarks/loss_and_views.py
 
 figures: .venv/installed  ## draw the README's picture anew, from the newest quick start
 	$(BIN)/python docs/figures.py "$$(ls -t runs/SimCLRCombined-digits/*/checkpoints/best.ckpt | head -1)"

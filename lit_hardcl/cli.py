@@ -17,7 +17,7 @@ from lit_hardcl.data import ContrastiveDataModule
 from lit_hardcl.report import RunRecord, differences, log_folder, read_checkpoint, summary, yardsticks
 
 DEFAULTS = {
-    "data": {"class_path": "lit_hardcl.ContrastiveDataModule"},
+    "data": {"class_path": "lit_hardcl.ContrastiveDataModule", "init_args": {"seed": None}},  # --seed_everything's
     "trainer.logger": {
         "class_path": "lightning.pytorch.loggers.CSVLogger",
         "init_args": {"save_dir": "runs", "name": None},

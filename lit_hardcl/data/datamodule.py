@@ -1,5 +1,6 @@
 """ContrastiveDataModule: a data set by name, its variant, its random views, and its clean ones."""
 
+import os
 import warnings
 from functools import cached_property
 from pathlib import Path
@@ -37,7 +38,7 @@ class ContrastiveDataModule(LightningDataModule):
         mix_fraction: share of the training images mixed with another class (see `mix_classes`).
         imbalance: size of the largest training class over the smallest (see `long_tail`).
         train_indices: original indices of the images to train on, or a text or JSON file with them; None for all.
-        seed: of the variants, the order and the views.
+        seed: of the variants, the order and the views; None for that of Lightning's ``seed_everything``, or else 0.
         download: whether missing data may be downloaded.
         augmentation: the recipe of the random views; None for the data set's own.
         image_size: height and width of the views; None for the data set's own.
@@ -58,7 +59,7 @@ class ContrastiveDataModule(LightningDataModule):
         mix_fraction: float = 0.0,
         imbalance: float = 1.0,
         train_indices: str | list[int] | None = None,
-        seed: int = 0,
+        seed: int | None = 0,
         download: bool = False,
         augmentation: Augmentation | None = None,
         image_size: int | None = None,
@@ -68,7 +69,8 @@ class ContrastiveDataModule(LightningDataModule):
         super().__init__()
         check_at_least(2, batch_size=batch_size)
         check_at_least(1, num_views=num_views)
-        check_at_least(0, num_workers=num_workers, seed=seed)
+        self.seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed
+        check_at_least(0, num_workers=num_workers, seed=self.seed)
         check_mix_fraction(mix_fraction)
         check_imbalance(imbalance)
         self.source = data_set(dataset)
@@ -80,7 +82,6 @@ class ContrastiveDataModule(LightningDataModule):
         self.mix_fraction = mix_fraction
         self.imbalance = imbalance
         self.train_indices = train_indices
-        self.seed = seed
         self.download = download
         self.augmentation = augmentation or self.source.augmentation
         self.image_size = self.source.image_size if image_size is None else image_size

@@ -15,10 +15,10 @@ DATA = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 METHODS = sorted(path.stem for path in (CONFIGS / "methods").glob("*.yaml"))
 
 
-def build(monkeypatch, *names):
+def build(monkeypatch, *names, options=()):
     monkeypatch.setattr(sys, "argv", ["train.py"])
     files = [argument for name in names for argument in ("-c", str(CONFIGS / f"{name}.yaml"))]
-    return command_line([*files, "--trainer.accelerator", "cpu"], run=False)
+    return command_line([*files, "--trainer.accelerator", "cpu", *options], run=False)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -64,6 +64,12 @@ def test_every_method_has_an_overlay_of_two_to_six_lines():
         assert 2 <= len(text.splitlines()) <= 6
         named.add(str(yaml.safe_load(text)["model"].get("class_path")).rsplit(".", 1)[-1])
     assert set(modules.__all__) <= named
+
+
+@pytest.mark.parametrize(("options", "seed"), [([], 3), (["--data.seed", "7"], 7)])
+def test_one_seed_seeds_everything_unless_the_data_have_their_own(options, seed, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert build(monkeypatch, "quickstart", options=["--seed_everything", "3", *options]).datamodule.seed == seed
 
 
 PAPER = {  # arXiv:2501.01317, App. A.3: batch, learning rate, temperature, pos_high, pos_low, margin, temperature scale
