@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 from typing import Any, NoReturn
 
+import torch
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from torch import nn
@@ -81,6 +82,16 @@ class CommandLine(LightningCLI):
         if self._get(self.config, "yardsticks") and self.untrained is not None:
             yards = yardsticks(self.untrained.to(self.model.device), self.datamodule)
         print("\n" + summary(self.trainer, record, self.title, yards))
+
+    def predict(self, **settings: Any) -> None:
+        """Save what ``predict_step`` gives, in the order of the images, and say where."""
+        rows = self.trainer.predict(**settings)
+        rank = "" if self.trainer.world_size == 1 else f"-{self.trainer.global_rank}"
+        file = (log_folder(self.trainer) or Path(self.trainer.default_root_dir)) / f"features{rank}.pt"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        tensors = [row for row in rows or [] if isinstance(row, torch.Tensor)]
+        torch.save(torch.cat(tensors) if tensors else rows, file)
+        print(f"features    {file}")
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Look at the data before anything is written, and leave no empty run folder behind an error."""

@@ -9,7 +9,7 @@ import yaml
 from commands import CONFIGS, TINY
 from nets import FlatNet
 
-from lit_hardcl import SimCLRCombined
+from lit_hardcl import ContrastiveDataModule, SimCLRCombined
 
 
 def weights(folder):
@@ -114,10 +114,17 @@ def test_a_run_is_recorded_and_its_checkpoint_validates_and_predicts(run, tmp_pa
     assert code == 0
     assert f"{summary['accuracy']['best']['val_linear_top1']:.4f}"[:6] in output
     assert run("test", "-c", config, "--ckpt_path", best)[0] == 0
-    assert run("predict", "-c", config, "--ckpt_path", best)[0] == 0
+    code, output, _ = run("predict", "-c", config, "--ckpt_path", best)
+    assert code == 0
+    (file,) = tmp_path.rglob("features.pt")
+    assert str(file.relative_to(tmp_path)) in output
+    module = SimCLRCombined.load_from_checkpoint(best).eval()
+    images = ContrastiveDataModule().val_dataloader()
+    with torch.no_grad():
+        expected = torch.cat([module(views[0]) for views, _, _ in images])
+    torch.testing.assert_close(torch.load(file, weights_only=True), expected)
     assert len(list(tmp_path.rglob("config*.yaml"))) == 1  # of the fit only
 
-    module = SimCLRCombined.load_from_checkpoint(best)
     assert isinstance(module.backbone, FlatNet)
     assert module.criterion.margin == 0.03
 
