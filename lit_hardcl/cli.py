@@ -181,6 +181,7 @@ def main() -> None:
 
 def _message(error: BaseException | None) -> str | None:
     """What this library says in an error, or in one that lies behind it. Everything else keeps its traceback."""
+    union = re.search(r"Union subtypes.*?\n  - (?!Expected)(.*)", str(error), re.DOTALL)
     while error is not None:
         frame = error.__traceback__
         while frame is not None and frame.tb_next is not None:
@@ -190,4 +191,4 @@ def _message(error: BaseException | None) -> str | None:
         if "in DataLoader worker process" in str(error) and "lit_hardcl" in str(error):  # its traceback, as text
             return str(error).strip().rsplit("\nValueError: ", 1)[-1]
         error = error.__cause__
-    return None
+    return union[1].splitlines()[0] if union else None  # older jsonargparse keeps only the text of what it caught
