@@ -21,10 +21,16 @@ def cosine_similarity(
                 [0., 1.]])
     """
     with torch.autocast(anchors.device.type, enabled=False):
-        unit_anchors = _unit(anchors)
-        unit_keys = unit_anchors if keys is None else _unit(keys)
+        unit_anchors = unit_vectors(anchors)
+        unit_keys = unit_anchors if keys is None else unit_vectors(keys)
         return unit_anchors @ unit_keys.T
 
 
-def _unit(vectors: Float[Tensor, "rows width"]) -> Float[Tensor, "rows width"]:
-    return F.normalize(vectors.to(torch.promote_types(vectors.dtype, torch.float32)))
+def unit_vectors(vectors: Float[Tensor, "*rows width"]) -> Float[Tensor, "*rows width"]:
+    """Scale each row to length 1, in float32 or better; a zero vector stays zero.
+
+    Example:
+        >>> unit_vectors(torch.tensor([3.0, 4.0]))
+        tensor([0.6000, 0.8000])
+    """
+    return F.normalize(vectors.to(torch.promote_types(vectors.dtype, torch.float32)), dim=-1)
