@@ -83,7 +83,7 @@ class RandomBatches(Dataset[RawBatch]):
             return draw(self.num_views, len(picks), torch.default_generator)
         return draw_at(positions, self.num_views, self.seed, picks[0].epoch)  # type: ignore[union-attr]
 
-    def _crops(self, row: int, draws: Float[Tensor, "views numbers"]) -> UInt8[Tensor, "views 3 height width"]:
+    def _crops(self, row: int, draws: Float[Tensor, "views numbers"]) -> UInt8[Tensor, "crops 3 height width"]:
         """Crop in the worker: whole photographs would be too much to send to the device."""
         image = decoded(self.images.files[row])  # type: ignore[index]
         _, height, width = image.shape

@@ -87,7 +87,7 @@ class SPACL(SeveralOptimizers):
         seed: int | None = None,
         optimizer: OptimizerCallable = lambda params: SGD(params, lr=0.1, momentum=0.9, weight_decay=5e-4),
         scheduler: SchedulerCallable | None = WarmupCosine,
-        adversary_optimizer: OptimizerCallable = lambda params: Adam(params, lr=2e-4, betas=(0.5, 0.999)),
+        adversary_optimizer: OptimizerCallable = lambda params: Adam(params, lr=2e-4),
         adversary_scheduler: SchedulerCallable | None = None,
     ) -> None:
         _check_choice("anchor", anchor, "dynamic", "fixed", "every")
