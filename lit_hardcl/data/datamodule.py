@@ -113,6 +113,11 @@ class ContrastiveDataModule(LightningDataModule):
         return self.source.class_names or self.held_out_images.class_names
 
     @property
+    def coarse_targets(self) -> list[int] | None:
+        """Coarse class of each class, read from the data; None if the data set has no coarse classes."""
+        return None if self.source.coarse_targets is None else self.source.coarse_targets(Path(self.data_dir))
+
+    @property
     def mixed_indices(self) -> Int64[Tensor, " mixed"]:
         """Original indices of the training images that are mixed with another class."""
         return self.train_images.mixed_indices

@@ -121,7 +121,7 @@ class SPACL(SeveralOptimizers):
     def setup(self, stage: str) -> None:
         """Find the coarse labels."""
         super().setup(stage)
-        if self.supervision == "coarse" and self.coarse_targets is None:
+        if stage == "fit" and self.supervision == "coarse" and self.coarse_targets is None:
             self.coarse_targets = getattr(getattr(self.trainer, "datamodule", None), "coarse_targets", None)
 
     def configure_optimizers(self) -> Any:
@@ -137,14 +137,15 @@ class SPACL(SeveralOptimizers):
         """Contrast the anchors, and let generator and discriminator play one round."""
         views, targets, indices = unpack(batch)
         losses, seen, features = self.losses(views, targets, self.current_epoch, batch_idx)
-        total = torch.stack([loss.to(features.device) for loss in losses.values()]).sum()
+        total = torch.stack(list(losses.values())).sum()
+        contrast = losses.pop("train_loss")
         self.watch(total)
         if self.optimise(total, batch_idx) and self.key_encoder is not None:
             follow(self.key_encoder, nn.Sequential(self.backbone, self.projection_head), self.momentum)
-        self.log("train_loss", losses.pop("train_loss"), prog_bar=True, sync_dist=True, batch_size=len(targets))
+        self.log("train_loss", contrast, prog_bar=True, sync_dist=True, batch_size=len(targets))
         self.log_dict({**losses, **seen}, sync_dist=True, batch_size=len(targets))
         outputs = step_output(features, targets, indices, views=len(features) // len(targets))
-        return {"loss": total.detach(), **outputs}
+        return {"loss": contrast.detach(), **outputs}
 
     def losses(
         self, views: list[Tensor], targets: Int[Tensor, " batch"], epoch: int, batch_idx: int
