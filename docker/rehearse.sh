@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Run the Dockerfile's steps below USER, and its entry point, in a clean folder: what an engine would do, without one.
-# Takes minutes and 6 GB in the temporary folder.
+# Of the last commit, not of the working tree. Takes minutes and 6 GB in the temporary folder.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 folder=$(mktemp -d)

@@ -3,21 +3,23 @@
 import contextlib
 import copy
 import os
+import re
 import sys
 import warnings
 from pathlib import Path
 from typing import Any, NoReturn
 
+import torch
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from torch import nn
 
 from lit_hardcl import modules
 from lit_hardcl.data import ContrastiveDataModule
-from lit_hardcl.report import RunRecord, differences, log_folder, read_checkpoint, summary, yardsticks
+from lit_hardcl.report import RunRecord, differences, log_folder, read_checkpoint, run_folder, summary, yardsticks
 
 DEFAULTS = {
-    "data": {"class_path": "lit_hardcl.ContrastiveDataModule", "init_args": {"seed": None}},  # --seed_everything's
+    "data": {"class_path": "lit_hardcl.ContrastiveDataModule"},
     "trainer.logger": {
         "class_path": "lightning.pytorch.loggers.CSVLogger",
         "init_args": {"save_dir": "runs", "name": None},
@@ -27,7 +29,11 @@ DEFAULTS = {
         {"class_path": "lit_hardcl.OnlineKNN"},
         {
             "class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
-            "init_args": {"monitor": "val_linear_top1", "mode": "max", "filename": "best", "save_last": True},
+            "init_args": {"monitor": "val_linear_top1", "mode": "max", "filename": "best"},
+        },
+        {  # not the first one's `save_last`, which saves only when the best is saved
+            "class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
+            "init_args": {"filename": "last", "save_on_train_epoch_end": True},
         },
     ],
 }
@@ -79,8 +85,24 @@ class CommandLine(LightningCLI):
             return
         yards = {}
         if self._get(self.config, "yardsticks") and self.untrained is not None:
-            yards = yardsticks(self.untrained.to(self.model.device), self.datamodule)
+            backbones = {"trained backbone": self.model.backbone, "untrained backbone": self.untrained}
+            yards = yardsticks(backbones, self.datamodule, self.trainer.strategy.root_device)
         print("\n" + summary(self.trainer, record, self.title, yards))
+
+    def predict(self, **settings: Any) -> None:
+        """Save what ``predict_step`` gives, in the order of the images, and say where.
+
+        Raises:
+            ValueError: under several processes, which would each have some of the images, and some twice.
+        """
+        if self.trainer.world_size > 1:
+            raise ValueError(f"predict runs in one process, got {self.trainer.world_size}: set --trainer.devices 1")
+        rows = self.trainer.predict(**settings)
+        file = (log_folder(self.trainer) or Path(self.trainer.default_root_dir)) / "features.pt"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        tensors = [row for row in rows or [] if isinstance(row, torch.Tensor)]
+        torch.save(torch.cat(tensors) if tensors else rows, file)
+        print(f"features    {file}")
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Look at the data before anything is written, and leave no empty run folder behind an error."""
@@ -93,9 +115,10 @@ class CommandLine(LightningCLI):
         except (ValueError, SystemExit) as stop:
             if folder := log_folder(self.trainer):
                 with contextlib.suppress(OSError):  # not empty, or not there
-                    os.removedirs(folder)
-            last = getattr(self.trainer.checkpoint_callback, "last_model_path", "")
-            if isinstance(stop, SystemExit) and last and self.trainer.is_global_zero:
+                    for empty in (folder, *folder.parents[:2]):  # runs/METHOD-DATASET/version_N
+                        empty.rmdir()
+            last = (run_folder(self.trainer) or Path()) / "last.ckpt"
+            if isinstance(stop, SystemExit) and last.exists() and self.trainer.is_global_zero:
                 print(f"interrupted; the same command with --ckpt_path {last} goes on from there", file=sys.stderr)
             raise
 
@@ -143,25 +166,29 @@ def main() -> None:
     if os.getcwd() not in sys.path:  # a console script's path lacks it, and `--model mymodule.Mine` needs it
         sys.path.insert(0, os.getcwd())
     warnings.filterwarnings("ignore", message=".*treespec, LeafSpec", module="lightning")  # torch's word to Lightning
-    if "--model" in sys.argv[:-1] and {"-h", "--help"} & set(sys.argv):  # the method's own options, not everybody's
-        sys.argv[2:] = ["--model.help", sys.argv[sys.argv.index("--model") + 1]]
+    method = re.search(r" --model[ =](\S+)", " ".join(sys.argv))
+    if method and {"-h", "--help"} & set(sys.argv):  # the method's own options, not everybody's
+        sys.argv[2:] = ["--model.help", method[1]]
     try:
         command_line()
     except ValueError as error:
-        ours = _ours(error)
-        if ours is None:
+        message = _message(error)
+        if message is None:
             raise
-        print(f"error: {ours}", file=sys.stderr)
+        print(f"error: {message}", file=sys.stderr)
         sys.exit(2)
 
 
-def _ours(error: BaseException | None) -> BaseException | None:
-    """The error of this library that lies behind one, if any. Everything else keeps its traceback."""
+def _message(error: BaseException | None) -> str | None:
+    """What this library says in an error, or in one that lies behind it. Everything else keeps its traceback."""
+    union = re.search(r"Union subtypes.*?\n  - (?!Expected)(.*)", str(error), re.DOTALL)
     while error is not None:
         frame = error.__traceback__
         while frame is not None and frame.tb_next is not None:
             frame = frame.tb_next
         if frame is not None and frame.tb_frame.f_globals.get("__name__", "").startswith("lit_hardcl"):
-            return error
+            return str(error)
+        if "in DataLoader worker process" in str(error) and "lit_hardcl" in str(error):  # its traceback, as text
+            return str(error).strip().rsplit("\nValueError: ", 1)[-1]
         error = error.__cause__
-    return None
+    return union[1].splitlines()[0] if union else None  # older jsonargparse keeps only the text of what it caught

@@ -41,6 +41,7 @@ def similarity_ranking(
     order = similarity.argsort(descending=True)
     heights, same, chosen = similarity[order].numpy(), same_class[order].numpy(), difficult[order].numpy()
     ranks = np.arange(len(heights))
+    top, bottom = float(heights.max()), float(heights.min())
     figure, axes = new_figure(9, 4)
     if chosen.any():
         first, last = ranks[chosen].min(), ranks[chosen].max()
@@ -53,18 +54,16 @@ def similarity_ranking(
     axes.set_ylabel("cosine similarity of the features")
     axes.legend(loc="lower left", fontsize=9, frameon=False)
     axes.set_yticks([tick for tick in axes.get_yticks() if tick <= 1])
-    span = float(heights.max() - heights.min()) or 1.0
-    axes.set_ylim(heights.min() - 0.05 * span, heights.max() + 0.45 * span)
+    span = top - bottom or 1.0
+    axes.set_ylim(bottom - 0.05 * span, top + 0.45 * span)
     if images is not None:
         step = max(1, -(-len(ranks) // thumbnails))
         for rank in ranks[::step]:
             colour = COLOURS["same" if same[rank] else "different"]
-            _thumbnail(axes, images[order[rank]], (rank, heights.max() + 0.17 * span), colour, zoom=0.55)
+            _thumbnail(axes, images[order[rank]], (float(rank), top + 0.17 * span), colour, zoom=0.55)
     if anchor is not None:
-        _thumbnail(axes, anchor, (len(ranks) * 0.97, heights.max() + 0.36 * span), COLOURS["ink"], zoom=1.0)
-        axes.text(
-            len(ranks) * 0.935, heights.max() + 0.36 * span, "anchor", ha="right", va="center", color=COLOURS["ink"]
-        )
+        _thumbnail(axes, anchor, (len(ranks) * 0.97, top + 0.36 * span), COLOURS["ink"], zoom=1.0)
+        axes.text(len(ranks) * 0.935, top + 0.36 * span, "anchor", ha="right", va="center", color=COLOURS["ink"])
     return figure
 
 

@@ -13,7 +13,7 @@ from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger, WandbLogger
 from torch import nn
 
-from lit_hardcl.evaluation import extract_features, fit_linear_probe, knn_predict
+from lit_hardcl.evaluation import Features, extract_features, fit_linear_probe, knn_predict, thinned
 
 ACCURACIES = ("val_linear_top1", "val_knn_top1")
 YARDSTICK_IMAGES = 5000
@@ -29,9 +29,9 @@ class RunRecord(SaveConfigCallback):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Start the records."""
-        self.best: dict[str, tuple[float, int]] = {}
+        self.best: dict[str, float] = {}
         self.last: dict[str, float] = {}
-        self.seconds, self.images = 0.0, 0
+        self.seconds, self.images, self._written = 0.0, 0, False
         self._model_config: dict[str, Any] = yaml.safe_load(self._dump())["model"]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -42,8 +42,9 @@ class RunRecord(SaveConfigCallback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Count images; after the first step, write the configuration."""
-        if trainer.global_step == 1 and trainer.is_global_zero:
+        if not self._written and trainer.is_global_zero:
             self._write_config(trainer)
+            self._written = True
         if isinstance(batch, (tuple, list)):
             self.images += len(batch[1]) * trainer.world_size
 
@@ -60,8 +61,7 @@ class RunRecord(SaveConfigCallback):
         for name in ACCURACIES:
             if (value := trainer.callback_metrics.get(name)) is not None:
                 self.last[name] = float(value)
-                if name not in self.best or float(value) > self.best[name][0]:
-                    self.best[name] = float(value), trainer.current_epoch
+                self.best[name] = max(float(value), self.best.get(name, 0.0))
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop the clock."""
@@ -76,14 +76,6 @@ class RunRecord(SaveConfigCallback):
             "_instantiator": "lightning.pytorch.cli.instantiate_module",
             **self._model_config.get("init_args", {}),
         }
-
-    def state_dict(self) -> dict[str, Any]:
-        """Best values so far."""
-        return {"best": {name: list(pair) for name, pair in self.best.items()}}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from the best values of the run that is resumed."""
-        self.best = {name: (value, epoch) for name, (value, epoch) in state_dict["best"].items()}
 
     def _write_config(self, trainer: pl.Trainer) -> None:
         if folder := run_folder(trainer):
@@ -110,21 +102,24 @@ def log_folder(trainer: pl.Trainer) -> Path | None:
     return Path(folder) if folder else None
 
 
-def yardsticks(backbone: nn.Module, data: Any) -> dict[str, dict[str, float]]:
-    """Accuracy on frozen features of an untrained backbone, and of raw pixels, that a trained one has to beat.
+def yardsticks(
+    models: dict[str, nn.Module], data: Any, device: torch.device | str = "cpu"
+) -> dict[str, dict[str, float]]:
+    """Accuracy on frozen features of each model, and of raw pixels, which a trained one has to beat.
 
-    Linear probe and nearest neighbours on clean images, at most ``YARDSTICK_IMAGES`` of each split; empty if the
-    data module has no ``clean_train_dataloader`` or no labels.
+    A linear probe trained to its end and nearest neighbours, both on clean images, at most ``YARDSTICK_IMAGES`` of each
+    split, evenly spaced; empty if the data module has no ``clean_train_dataloader`` or no labels.
     """
     if not hasattr(data, "clean_train_dataloader"):
         return {}
     data = copy.copy(data)
     data.trainer = None  # this process alone looks at all images
+    loaders = [thinned(loader, YARDSTICK_IMAGES) for loader in (data.clean_train_dataloader(), data.val_dataloader())]
     rows = {}
-    for name, model in (("untrained backbone", backbone), ("raw pixels", nn.Flatten())):
+    for name, model in {**models, "raw pixels": nn.Flatten()}.items():
         train, held_out = (
-            extract_features(model, loader, data.on_after_batch_transfer, limit=YARDSTICK_IMAGES)
-            for loader in (data.clean_train_dataloader(), data.val_dataloader())
+            Features(*(column.to(device) for column in extract_features(model.to(device), loader)))
+            for loader in loaders
         )
         if not (train.targets >= 0).any() or not (held_out.targets >= 0).any():
             return {}
@@ -135,7 +130,7 @@ def yardsticks(backbone: nn.Module, data: Any) -> dict[str, dict[str, float]]:
         }
         labelled = held_out.targets >= 0
         rows[name] = {
-            metric: (classes == held_out.targets)[labelled].double().mean().item()
+            metric: (classes == held_out.targets)[labelled].float().mean().item()
             for metric, classes in predicted.items()
         }
     return rows
@@ -146,7 +141,7 @@ def summary(trainer: pl.Trainer, record: RunRecord, title: str, yards: dict[str,
 
     The same numbers go to ``summary.json`` in the run's folder.
     """
-    rows = {"final": dict(record.last), "best": {name: value for name, (value, _) in record.best.items()}, **yards}
+    rows = {"final": record.last, "best": record.best, **yards}
     rate = record.images / record.seconds if record.seconds else 0.0
     lines = [
         f"{title}: {trainer.current_epoch} epochs, {trainer.global_step} steps, "
@@ -154,12 +149,14 @@ def summary(trainer: pl.Trainer, record: RunRecord, title: str, yards: dict[str,
     ]
     lines.append(f"{'':20}" + "".join(f"{metric:>17}" for metric in ACCURACIES))
     for name, values in rows.items():
+        if name in yards and name == next(iter(yards)):
+            lines.append("on frozen features of clean images")
         cells = (f"{values[metric]:.4f}" if metric in values else "-" for metric in ACCURACIES)
         lines.append(f"{name:20}" + "".join(f"{cell:>17}" for cell in cells))
     folder = run_folder(trainer)
     checkpoint = trainer.checkpoint_callback
     places = {
-        "checkpoint": getattr(checkpoint, "best_model_path", "") or getattr(checkpoint, "last_model_path", ""),
+        "checkpoint": getattr(checkpoint, "best_model_path", ""),
         "metrics": log_folder(trainer),
     }
     if isinstance(trainer.logger, CSVLogger):

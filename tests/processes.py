@@ -57,10 +57,9 @@ def step(model: torch.nn.Module, settings: dict[str, Any], images: torch.Tensor)
     projections, features = model(images.flatten(0, 1))
     loss = criterion(*projections.chunk(2), *features.detach().chunk(2))
     loss.backward()
-    nobody = torch.zeros(len(projections), len(criterion._rectangle(*features.chunk(2))[1]), dtype=torch.bool)
     return {
         "loss": loss.detach(),
-        "chosen": criterion.difficult(*features.chunk(2), nobody),
+        "chosen": criterion.difficult(*features.chunk(2)),
         "gradient": torch.cat([parameter.grad.flatten() for parameter in model.parameters()]),
     }
 
@@ -76,6 +75,32 @@ def uneven(rank: int) -> torch.Tensor:
     from lit_hardcl.distributed import gather_uneven
 
     return gather_uneven(torch.full((1 + 2 * rank, 2), float(rank)))
+
+
+def unindexed(rank: int) -> torch.Tensor:
+    """Log the accuracy of rows without indices, all right on rank 0 and all wrong on rank 1."""
+    import lightning.pytorch as pl
+    from nets import Foreign
+
+    from lit_hardcl.callbacks.online import OnlineEvaluator
+
+    class Zero(OnlineEvaluator):
+        name = "zero"
+        logged: torch.Tensor
+
+        def scores(self, features: torch.Tensor) -> torch.Tensor:
+            return torch.eye(2)[torch.zeros(len(features), dtype=torch.long)]
+
+        def log(self, name: str, value: torch.Tensor, **settings: Any) -> None:
+            self.logged = value
+
+    evaluator, trainer = Zero(num_classes=2), pl.Trainer(accelerator="cpu", logger=False, max_epochs=1)
+    evaluator._classes = 2
+    outputs = {"features": torch.zeros(3, 4), "targets": torch.full((3,), rank)}
+    for batch_idx in range(2):
+        evaluator.on_validation_batch_end(trainer, Foreign(), outputs, None, batch_idx)
+    evaluator.on_validation_epoch_end(trainer, Foreign())
+    return evaluator.logged
 
 
 SPACL_SETTINGS: list[dict[str, Any]] = [

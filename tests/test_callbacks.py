@@ -5,8 +5,9 @@ import pytest
 import torch
 from nets import FlatNet, Foreign
 from torch.utils.data import DataLoader
+from torchmetrics.functional.classification import multiclass_accuracy
 
-from lit_hardcl import Batch, ContrastiveDataModule, OnlineKNN, OnlineLinearProbe, SimCLR
+from lit_hardcl import ContrastiveDataModule, OnlineKNN, OnlineLinearProbe, SimCLR
 from lit_hardcl.callbacks.online import first_of_each, trained
 
 QUIET = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False, "enable_model_summary": False}
@@ -68,11 +69,53 @@ def test_the_logged_accuracies_are_the_shares_of_held_out_images_classified_righ
 def test_watching_changes_nothing_in_what_is_watched():
     alone, watched = simclr(), simclr()
     fit(alone, ContrastiveDataModule(batch_size=128))
-    watched_by = simclr()
-    fit(watched_by, ContrastiveDataModule(batch_size=128), OnlineLinearProbe(), OnlineKNN())
-    assert alone.state_dict().keys() == watched_by.state_dict().keys() == watched.state_dict().keys()
+    pl.seed_everything(0)
+    fit(watched, ContrastiveDataModule(batch_size=128), OnlineLinearProbe(), OnlineKNN())
+    assert alone.state_dict().keys() == watched.state_dict().keys()
     for name, value in alone.state_dict().items():
-        assert torch.equal(value, watched_by.state_dict()[name])
+        assert torch.equal(value, watched.state_dict()[name])
+
+
+class Counting(FlatNet):
+    """Counts how often it is called, in training and in evaluation."""
+
+    calls = 0
+
+    def forward(self, images):
+        Counting.calls += 1
+        return super().forward(images)
+
+
+def test_no_image_passes_a_second_time():
+    module = SimCLR(backbone=Counting(), temperature=0.5)
+    Counting.calls = 0
+    fit(module, ContrastiveDataModule(batch_size=128), OnlineLinearProbe(), OnlineKNN())
+    sanity = 2  # validation batches before training, as Lightning does
+    assert Counting.calls == 11 + 3 + sanity
+
+
+def test_the_shares_are_those_of_torchmetrics():
+    probe, seen = OnlineLinearProbe(), Recorder()
+    trainer = fit(simclr(), ContrastiveDataModule(batch_size=128), probe, seen)
+    features, targets = (torch.cat(column) for column in zip(*seen.held_out, strict=True))
+    for top in (1, 5):
+        expected = multiclass_accuracy(probe.probe(features), targets, num_classes=10, top_k=top, average="micro")
+        assert trainer.callback_metrics[f"val_linear_top{top}"].item() == pytest.approx(expected.item(), abs=1e-7)
+
+
+def test_the_probe_stays_in_float32_whatever_the_trainers_precision():
+    probe = OnlineLinearProbe()
+    trainer = pl.Trainer(max_epochs=1, callbacks=[probe], precision="bf16-true", **QUIET)
+    trainer.fit(simclr(), ContrastiveDataModule(batch_size=128))
+    assert probe.probe.weight.dtype == torch.float32
+
+
+def test_a_saved_probe_of_another_size_is_refused():
+    probe = OnlineLinearProbe(num_classes=3)
+    probe.load_state_dict({"probe": torch.nn.Linear(4, 7).state_dict(), "optimizer": {}})
+    probe._classes = 3
+    with pytest.raises(ValueError, match="for 7 classes and 4 features, but here are 3 and 4"):
+        probe.scores(torch.zeros(2, 4))
 
 
 @pytest.mark.filterwarnings("ignore:The dirpath has changed")
@@ -111,17 +154,29 @@ def test_any_module_and_data_will_do_if_the_step_returns_features():
     assert "val_linear_top5" not in trainer.callback_metrics
 
 
-def test_unlabelled_images_neither_train_the_probe_nor_count():
-    class Unlabelled(ContrastiveDataModule):
-        def on_after_batch_transfer(self, batch, dataloader_idx):
-            ready = super().on_after_batch_transfer(batch, dataloader_idx)
-            return Batch(ready.views, torch.full_like(ready.targets, -1), ready.indices)
+@pytest.mark.parametrize("split", ["train_images", "held_out_images"])
+def test_data_without_any_label_are_refused_before_training(split):
+    data = ContrastiveDataModule(batch_size=128)
+    getattr(data, split).targets.fill_(-1)
+    with pytest.raises(ValueError, match=f"OnlineKNN needs labels, but of the {split.replace('_', ' ')} none has one"):
+        fit(simclr(), data, OnlineKNN())
 
-    probe, knn = OnlineLinearProbe(), OnlineKNN()
-    trainer = fit(simclr(), Unlabelled(batch_size=128), probe, knn)
-    assert not probe.probe.weight.any()
-    assert "val_linear_top1" not in trainer.callback_metrics
-    assert "val_knn_top1" not in trainer.callback_metrics
+
+def test_images_without_a_label_neither_train_nor_vote_nor_count():
+    data, clean, seen = ContrastiveDataModule(batch_size=128), ContrastiveDataModule(batch_size=128), Recorder()
+    data.train_images.targets[::2] = -1
+    data.held_out_images.targets[::3] = -1
+    clean.train_images.targets[::2] = -1
+    accuracies = []
+    for module_data in (data, clean):
+        pl.seed_everything(0)
+        trainer = fit(simclr(), module_data, OnlineLinearProbe(), OnlineKNN(), seen)
+        accuracies.append(trainer.callback_metrics)
+    labelled = (data.held_out_images.targets >= 0).sum().item()
+    for name in ("val_linear_top1", "val_knn_top1"):
+        hits = accuracies[0][name].item() * labelled
+        assert hits == pytest.approx(round(hits), abs=1e-3)
+        assert accuracies[0][name] != accuracies[1][name]  # counted over 360 there
 
 
 @pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`")

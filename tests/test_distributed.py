@@ -62,6 +62,10 @@ def test_processes_may_gather_different_numbers_of_rows(tmp_path):
     assert first[:, 0].tolist() == [0, 1, 1, 1]
 
 
+def test_rows_without_indices_all_count(tmp_path):
+    assert [share.item() for share in processes.in_two(processes.unindexed, tmp_path)] == [0.5, 0.5]
+
+
 def fit(folder, *options):
     """Train through the command line in ``folder``; the last row of its metrics."""
     command = [

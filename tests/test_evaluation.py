@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
-from lit_hardcl.evaluation import extract_features, fit_linear_probe, knn_predict
+from lit_hardcl.evaluation import extract_features, fit_linear_probe, knn_predict, thinned
 from lit_hardcl.evaluation.classify import knn_scores
 
 # Unit vectors in the plane, by their angle in degrees.
@@ -83,8 +84,17 @@ def test_features_are_extracted_in_evaluation_mode_and_the_mode_restored():
     assert targets.tolist() == [0, 1, 2, 3, 0, 1]
     assert indices.tolist() == list(range(6))
     model.train()
-    assert len(extract_features(model, batches, limit=3).features) == 3
+    extract_features(model, batches)
     assert model.training
+
+
+def test_a_thinned_loader_keeps_images_of_the_whole_data_set():
+    rows = [([torch.tensor([float(row)])], torch.tensor([row // 10]), torch.tensor([row])) for row in range(40)]
+    loader = DataLoader(rows, batch_size=3, collate_fn=lambda batch: batch)
+    kept = [row for batch in thinned(loader, 8) for _, _, (row,) in batch]
+    assert len(kept) == 8
+    assert {int(row) // 10 for row in kept} == {0, 1, 2, 3}
+    assert len([row for batch in thinned(loader, 100) for row in batch]) == 40
 
 
 def test_no_image_is_refused():

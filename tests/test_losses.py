@@ -57,13 +57,15 @@ def test_a_duplicated_image_is_no_trouble(method):
 
 def test_an_infinite_temperature_scale_is_the_limit_of_large_ones():
     z, h = views(6)
-    gradients = []
+    gradients, losses = [], []
     for scale in (math.inf, 1e9):
         anchors = z.clone().requires_grad_()
         loss = DifficultPairLoss(0.5, 0.2, 0.6, temperature_scale=scale)(*anchors.chunk(2), *h.chunk(2))
         loss.backward()
         gradients.append(anchors.grad)
+        losses.append(loss.detach())
         assert anchors.grad.isfinite().all()
+    torch.testing.assert_close(*losses, rtol=0, atol=1e-8)
     torch.testing.assert_close(*gradients, rtol=0, atol=1e-8)
 
 
@@ -84,8 +86,24 @@ def test_no_gradient_reaches_the_features_that_choose():
 def test_float32_agrees_with_float64():
     z, h = views(8)
     criterion = DifficultPairLoss(0.1, 0.2, 0.6, 0.1, 0.6)
-    exact = criterion(*z.chunk(2), *h.chunk(2))
-    torch.testing.assert_close(criterion(*z.float().chunk(2), *h.float().chunk(2)).double(), exact, rtol=1e-5, atol=0)
+    exact, single = z.clone().requires_grad_(), z.float().requires_grad_()
+    losses = criterion(*exact.chunk(2), *h.chunk(2)), criterion(*single.chunk(2), *h.float().chunk(2))
+    torch.testing.assert_close(losses[1].double(), losses[0], rtol=1e-5, atol=0)
+    for loss in losses:
+        loss.backward()
+    torch.testing.assert_close(single.grad.double(), exact.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_every_pair_treated_is_no_treatment_or_another_temperature():
+    z, h = views(5)
+    everywhere = {"pos_high": None, "pos_low": None}
+    plain = DifficultPairLoss(0.5)(*z.chunk(2))
+    margin = DifficultPairLoss(0.5, margin=0.3, **everywhere)(*z.chunk(2), *h.chunk(2))
+    torch.testing.assert_close(margin, plain)
+    scaled = DifficultPairLoss(0.5, temperature_scale=0.6, **everywhere)(*z.chunk(2), *h.chunk(2))
+    torch.testing.assert_close(scaled, DifficultPairLoss(0.3)(*z.chunk(2)))
+    removed = DifficultPairLoss(0.5, temperature_scale=math.inf, **everywhere)(*z.chunk(2), *h.chunk(2))
+    assert removed.item() == pytest.approx(math.log(9))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

@@ -18,6 +18,7 @@ from lit_hardcl import (
     SimCLRTemperature,
 )
 from lit_hardcl.models import ResNet
+from lit_hardcl.modules.simclr import DifficultPairSimCLR
 
 BAND = {"pos_high": 0.15, "pos_low": 0.6}
 PRESETS = {
@@ -66,7 +67,7 @@ def test_a_preset_is_the_one_step_with_its_margin_and_scale(preset):
     band = (None, None) if preset == "simclr" else BAND.values()
     expected = DifficultPairLoss(0.5, *band, *treatment)(*map(module.projection_head, features), *features)
     torch.testing.assert_close(module.criterion(*map(module.projection_head, features), *features), expected)
-    assert type(module).training_step is SimCLR.training_step
+    assert type(module).training_step is DifficultPairSimCLR.training_step
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -23,7 +23,10 @@ def test_a_snippet_runs(code, tmp_path, monkeypatch):
     exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
 
 
-@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("fit") and "--help" not in line])
+RUNNABLE = [line for line in COMMANDS if line.startswith("fit") and "--help" not in line and "METHOD" not in line]
+
+
+@pytest.mark.parametrize("command", RUNNABLE)
 def test_a_command_is_understood(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["train.py"])
@@ -40,3 +43,8 @@ def test_every_make_target_it_names_exists():
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"`?make ([a-z-]+)", README):
         assert f"\n{target}:" in makefile, target
+
+
+def test_no_place_is_left_to_be_filled():
+    assert "QUICKSTART" not in README
+    assert "TABLE" not in README

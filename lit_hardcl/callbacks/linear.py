@@ -26,7 +26,8 @@ class OnlineLinearProbe(OnlineEvaluator):
         every_n_steps: train the probe on every n-th batch, at least 1.
 
     Raises:
-        ValueError: if a number breaks its rule or, before training, the number of classes is unknown.
+        ValueError: if a number breaks its rule; before training, if the number of classes is unknown or no image has a
+            label; if a checkpoint's probe is of another size.
     """
 
     name = "linear"
@@ -96,6 +97,12 @@ class OnlineLinearProbe(OnlineEvaluator):
                 nn.init.zeros_(parameter)
             optimizer = torch.optim.Adam(probe.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
             if self._restored:
+                here, there = tuple(probe.weight.shape), tuple(self._restored["probe"]["weight"].shape)
+                if here != there:
+                    raise ValueError(
+                        f"the checkpoint's linear probe is for {there[0]} classes and {there[1]} features, "
+                        f"but here are {here[0]} and {here[1]}"
+                    )
                 probe.load_state_dict(self._restored["probe"])
                 optimizer.load_state_dict(self._restored["optimizer"])
             self._built = probe, optimizer

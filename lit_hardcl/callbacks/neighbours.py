@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lit_hardcl import distributed
-from lit_hardcl.callbacks.online import OnlineEvaluator, first_of_each, trained
-from lit_hardcl.evaluation import extract_features
+from lit_hardcl.callbacks.online import OnlineEvaluator, trained
+from lit_hardcl.evaluation import extract_features, thinned
 from lit_hardcl.evaluation.classify import knn_scores
 
 
@@ -19,14 +19,14 @@ class OnlineKNN(OnlineEvaluator):
 
     Logs ``val_knn_top1`` and, with more than five classes, ``val_knn_top5``. No second forward in training: the bank
     holds the features that the steps returned, of all processes, the newest ``bank_size`` rows. Rows without a label
-    do not vote. Where nothing was trained (``validate``, ``test``), the bank is filled from the data module's
-    ``clean_train_dataloader``, if it has one.
+    do not vote. Outside ``fit`` (``validate``, ``test``), the bank is filled with the clean views of the data module's
+    ``clean_train_dataloader``, if it has one: the same weights then score a little differently.
 
     Args:
         num_classes: number of classes; ``None``: the data module's ``num_classes``.
         k: neighbours that vote, at least 1.
         temperature: of the votes' weights ``exp(cosine / temperature)``, positive.
-        bank_size: rows kept by each process, at least 1: ``4 * width * bank_size`` bytes.
+        bank_size: rows kept by all processes together, at least 1: ``4 * width * bank_size`` bytes.
 
     Raises:
         ValueError: if a number breaks its rule or, before training, the number of classes is unknown.
@@ -48,6 +48,11 @@ class OnlineKNN(OnlineEvaluator):
         self._rows: list[tuple[Tensor, Tensor]] = []
         self._bank: tuple[Tensor, Tensor] | None = None
 
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Find out the number of classes, and forget the features of an earlier run."""
+        super().setup(trainer, pl_module, stage)
+        self._rows = []
+
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Forget the features of older weights."""
         self._rows = []
@@ -58,7 +63,7 @@ class OnlineKNN(OnlineEvaluator):
         """Remember the features of this step."""
         features, targets = trained(outputs)
         self._rows.append((F.normalize(features), targets))
-        while sum(len(rows[1]) for rows in self._rows[1:]) >= self.bank_size:
+        while sum(len(rows[1]) for rows in self._rows[1:]) >= self._own_size():
             del self._rows[0]
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -66,18 +71,15 @@ class OnlineKNN(OnlineEvaluator):
         super().on_validation_epoch_start(trainer, pl_module)
         self._bank = None
         if self._rows:
-            columns = [torch.cat(column)[-self.bank_size :] for column in zip(*self._rows, strict=True)]
+            columns = [torch.cat(column)[-self._own_size() :] for column in zip(*self._rows, strict=True)]
             bank, targets = (distributed.gather_uneven(column) for column in columns)
             self._bank = (bank, targets) if (targets >= 0).any() else None
         elif not trainer.sanity_checking and hasattr(trainer.datamodule, "clean_train_dataloader"):  # type: ignore[attr-defined]
             data = trainer.datamodule  # type: ignore[attr-defined]
-            extracted = extract_features(
-                pl_module, data.clean_train_dataloader(), data.on_after_batch_transfer, limit=self.bank_size
-            )
-            rows, targets, indices = (distributed.gather_uneven(column) for column in extracted)
-            once = first_of_each(indices) & (targets >= 0)
-            if once.any():
-                self._bank = rows[once].to(pl_module.device), targets[once].to(pl_module.device)
+            loader = thinned(data.clean_train_dataloader(), self.bank_size)
+            rows, targets, _ = extract_features(pl_module, loader, data.on_after_batch_transfer)
+            if (targets >= 0).any():
+                self._bank = rows.to(pl_module.device), targets.to(pl_module.device)
 
     on_test_epoch_start = on_validation_epoch_start
 
@@ -86,3 +88,7 @@ class OnlineKNN(OnlineEvaluator):
         if self._bank is None:
             return None
         return knn_scores(features, *self._bank, self._classes, self.k, self.temperature)
+
+    def _own_size(self) -> int:
+        """Rows that this process keeps."""
+        return max(1, self.bank_size // distributed.world_size())

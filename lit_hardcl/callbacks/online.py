@@ -15,13 +15,15 @@ class OnlineEvaluator(pl.Callback):
 
     Works with any LightningModule whose ``training_step`` returns ``{"features", "targets"}``: rows of features, and
     their classes (-1: no label). If its evaluation steps do not return the same, with ``"indices"`` where there are
-    several processes, batches must be ``(views or images, targets, indices)`` and the module is called on them.
+    several processes, batches must be ``(views or images, targets, indices)`` and the module is called on them. Of
+    several evaluation loaders the first counts.
 
     Args:
         num_classes: number of classes; ``None``: the data module's ``num_classes``.
 
     Raises:
-        ValueError: before training, if neither says the number of classes.
+        ValueError: before training, if neither says the number of classes, or if the data module's
+            ``train_images`` or ``held_out_images`` have no label.
     """
 
     name = ""
@@ -43,6 +45,13 @@ class OnlineEvaluator(pl.Callback):
         if classes is None:
             raise ValueError(f"{type(self).__name__} needs num_classes: the data module does not say it")
         self._classes = int(classes)
+        for name in ("train_images", "held_out_images") if stage == "fit" else ():
+            images = getattr(trainer.datamodule, name, None)  # type: ignore[attr-defined]
+            if images is not None and not (images.targets >= 0).any():
+                raise ValueError(
+                    f"{type(self).__name__} needs labels, but of the {name.replace('_', ' ')} none has one: leave the "
+                    "callback out"
+                )
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Count from nothing."""
@@ -58,12 +67,15 @@ class OnlineEvaluator(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Rank the classes of every image."""
+        if dataloader_idx > 0:
+            return
         features, targets, indices = _evaluated(pl_module, outputs, batch)
         scores = self.scores(features.float())
         if scores is not None:
             ranked = scores.topk(min(5, scores.shape[1]), dim=1).indices
-            if indices is None:  # then nothing can tell a repeated image: count every row
-                indices = torch.arange(len(targets), device=targets.device) + sum(len(rows[0]) for rows in self._ranked)
+            if indices is None:  # then nothing can tell a repeated image: count every row of every process
+                rows = torch.arange(len(targets), device=targets.device) + sum(len(rows[0]) for rows in self._ranked)
+                indices = rows * distributed.world_size() + distributed.rank()
             self._ranked.append((ranked, targets, indices))
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -86,11 +98,11 @@ class OnlineEvaluator(pl.Callback):
         counted = first_of_each(indices) & (targets >= 0)
         if not counted.any():
             return
-        hits = (ranked == targets.unsqueeze(1))[counted].double()
+        hits = (ranked == targets.unsqueeze(1))[counted]
         for top in (1, 5):
             if top == 1 or self._classes > top:
                 share = hits[:, :top].sum() / len(hits)
-                self.log(f"{stage}_{self.name}_top{top}", share.float(), sync_dist=True, prog_bar=top == 1)  # type: ignore[attr-defined]
+                self.log(f"{stage}_{self.name}_top{top}", share, sync_dist=True, prog_bar=top == 1)  # type: ignore[attr-defined]
 
 
 def trained(outputs: Any) -> tuple[Float[Tensor, "rows width"], Int[Tensor, " rows"]]:

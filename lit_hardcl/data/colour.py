@@ -46,11 +46,9 @@ def grey(planes: Float[Tensor, "channels images height width"]) -> Float[Tensor,
 
 
 def hue_shifted(
-    planes: Float[Tensor, "channels images height width"], shift: Float[Tensor, " images"]
-) -> Float[Tensor, "channels images height width"]:
-    """Turn each image's colours by its share of the colour circle; images with one channel stay as they are."""
-    if len(planes) == 1:
-        return planes
+    planes: Float[Tensor, "3 images height width"], shift: Float[Tensor, " images"]
+) -> Float[Tensor, "3 images height width"]:
+    """Turn each image's colours by its share of the colour circle."""
     red, green, blue = planes
     # Pairwise: reducing over three planes is ten times slower on a CPU.
     value = torch.maximum(torch.maximum(red, green), blue)

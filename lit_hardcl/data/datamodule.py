@@ -28,7 +28,8 @@ class ContrastiveDataModule(LightningDataModule):
 
     Every loader's batches reach a module as `Batch`. The held-out images are the data set's own test split and never
     trained on. The order of the images and their random views depend on the seed and the epoch alone: not on the
-    number of processes or workers, nor on whether a run was resumed.
+    number of processes or workers, nor on whether a run was resumed
+    from the end of an epoch.
 
     Args:
         dataset: a name in `DATASETS`.
@@ -61,7 +62,7 @@ class ContrastiveDataModule(LightningDataModule):
         mix_fraction: float = 0.0,
         imbalance: float = 1.0,
         train_indices: str | list[int] | None = None,
-        seed: int | None = 0,
+        seed: int | None = None,
         download: bool = False,
         augmentation: Augmentation | None = None,
         image_size: int | None = None,

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Subset
 
 
 class Features(NamedTuple):
@@ -21,7 +22,6 @@ def extract_features(
     model: nn.Module,
     batches: Iterable[Any],
     prepare: Callable[[Any, int], Any] | None = None,
-    limit: int | None = None,
 ) -> Features:
     """Pass the first view of every batch through ``model`` in evaluation mode; float32 rows on the CPU.
 
@@ -29,7 +29,6 @@ def extract_features(
         model: from images to features, which are flattened. Its device is used and its mode restored.
         batches: positionally ``(views, targets, indices)`` once prepared, such as a data loader.
         prepare: turns what ``batches`` yields into that, as a data module's ``on_after_batch_transfer`` does.
-        limit: stop after this many images.
 
     Raises:
         ValueError: if there is no image.
@@ -38,15 +37,26 @@ def extract_features(
     modes = {module: module.training for module in model.modules()}
     model.eval()
     rows: list[tuple[Tensor, Tensor, Tensor]] = []
-    seen = 0
     for raw in batches:
         views, targets, indices = (prepare(raw, 0) if prepare else raw)[:3]
         rows.append((model(views[0].to(device)).flatten(1).float().cpu(), targets.cpu(), indices.cpu()))
-        seen += len(targets)
-        if limit is not None and seen >= limit:
-            break
     for module, mode in modes.items():
         module.training = mode
     if not rows:
         raise ValueError("there is no image to extract features of: the data loader is empty")
-    return Features(*(torch.cat(column)[:limit] for column in zip(*rows, strict=True)))
+    return Features(*(torch.cat(column) for column in zip(*rows, strict=True)))
+
+
+def thinned(loader: DataLoader, limit: int) -> DataLoader:
+    """Load at most ``limit`` images of ``loader``'s, evenly spaced: a data set in the order of its classes keeps all.
+
+    In the data set's own order, whatever the loader's sampler.
+    """
+    images = len(loader.dataset)  # type: ignore[arg-type]
+    rows = torch.linspace(0, images - 1, min(images, limit)).round().long().tolist()
+    return DataLoader(
+        Subset(loader.dataset, rows),
+        batch_size=loader.batch_size,
+        num_workers=loader.num_workers,
+        collate_fn=loader.collate_fn,
+    )

@@ -58,6 +58,8 @@ def nt_xent(
     With one positive per anchor this is the cross-entropy of SimCLR (arXiv:2002.05709, Eq. 1). Log-sum-exp in
     float32 or better.
 
+    An anchor without a positive makes it infinite.
+
     Args:
         logits: one row per anchor.
         positives: the column of each anchor's positive or, for several positives in one sum, True where a key is one.

@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lit_hardcl.functional.similarity import whole_float32
+
 
 @torch.no_grad()
 def hardest_candidate(
@@ -28,7 +30,7 @@ def hardest_candidate(
     pool = _at_least_float32(pool)
     present = _everywhere(pool) if present is None else present
     members = present.to(pool.dtype)
-    with torch.autocast(pool.device.type, enabled=False):
+    with torch.autocast(pool.device.type, enabled=False), whole_float32():
         total = torch.einsum("bp,pd->bd" if pool.ndim == 2 else "bp,bpd->bd", members, pool)
         to_others = _similarity(pool, total) - pool.square().sum(dim=-1)
     hardness = -to_others / (members.sum(dim=1, keepdim=True) - 1).clamp(min=1)
@@ -69,7 +71,7 @@ def farthest_points(
         last = chosen[-1].unsqueeze(1)
         free = free.scatter(1, last, False)
         points = pool[chosen[-1]] if pool.ndim == 2 else pool.take_along_dim(last.unsqueeze(2), dim=1).squeeze(1)
-        with torch.autocast(pool.device.type, enabled=False):
+        with torch.autocast(pool.device.type, enabled=False), whole_float32():
             closest = torch.maximum(closest, _similarity(pool, points))
         chosen.append(_first_of_largest(-closest, free))
     return torch.stack(chosen[1:], dim=1)

@@ -1,5 +1,8 @@
 """Similarity between rows of features."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -12,18 +15,33 @@ def cosine_similarity(
 ) -> Float[Tensor, "anchors keys"]:
     """Cosine of every anchor with every key, in [-1, 1]; of the anchors with themselves if ``keys`` is None.
 
-    Computed outside autocast and in float32 or better: in bfloat16 a whole batch of cosines takes only about 56
-    distinct values, and a ranking of them selects the wrong pairs. A zero vector has similarity 0 to everything.
+    Computed outside autocast and in float32 or better, whatever ``torch.set_float32_matmul_precision`` says: in
+    bfloat16 a whole batch of cosines takes only about 56 distinct values, and a ranking of them selects the wrong
+    pairs. A zero vector has similarity 0 to everything.
 
     Example:
         >>> cosine_similarity(torch.tensor([[3.0, 0.0], [0.0, 2.0]]))
         tensor([[1., 0.],
                 [0., 1.]])
     """
-    with torch.autocast(anchors.device.type, enabled=False):
+    with torch.autocast(anchors.device.type, enabled=False), whole_float32():
         unit_anchors = unit_vectors(anchors)
         unit_keys = unit_anchors if keys is None else unit_vectors(keys)
         return unit_anchors @ unit_keys.T
+
+
+@contextmanager
+def whole_float32() -> Iterator[None]:
+    """No TF32 and no bfloat16 inside float32 products."""
+    before = torch.get_float32_matmul_precision()
+    if before == "highest":
+        yield
+        return
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def unit_vectors(vectors: Float[Tensor, "*rows width"]) -> Float[Tensor, "*rows width"]:

@@ -19,7 +19,8 @@ class DifficultPairLoss(nn.Module):
 
     Args:
         temperature: positive and finite.
-        pos_high: where an anchor's difficult keys begin, as a fraction of its ranked keys. ``None``: every pair.
+        pos_high: where an anchor's difficult keys begin, as a fraction of its ranked keys. ``None``: every pair; then
+            a margin cancels in the softmax, and removal leaves a constant loss.
         pos_low: where they end; 1 or ``None``: no lower end.
         margin: added to the cosine of difficult pairs.
         temperature_scale: multiplies the temperature of difficult pairs; ``inf`` removes them.
@@ -77,25 +78,26 @@ class DifficultPairLoss(nn.Module):
         """
         _check_views(z0, z1, h0, h1)
         anchors, keys = self._rectangle(z0, z1)
-        anchor_rows, positives = self._places(len(z0), len(keys), z0.device)
-        is_itself = torch.zeros(len(anchors), len(keys), dtype=torch.bool, device=z0.device)
-        is_itself.scatter_(1, anchor_rows.unsqueeze(1), True)
+        own, positives = self._places(len(z0), len(keys), z0.device)
+        is_itself = _marked(own, len(keys))
 
         similarity = cosine_similarity(anchors, keys)
         if self.margin == 0 and self.temperature_scale == 1:
             difficult = torch.zeros_like(is_itself)
         else:
-            difficult = self.difficult(z0 if h0 is None else h0, z1 if h1 is None else h1, is_itself)
+            difficult = self.difficult(z0 if h0 is None else h0, z1 if h1 is None else h1)
         logits = pair_logits(similarity, difficult, self.temperature, self.margin, self.temperature_scale)
         loss = nt_xent(logits, positives, exclude=is_itself)
         return loss if h0 is None or h1 is None else _nan_unless_finite(loss, h0, h1)
 
     @torch.no_grad()
     def difficult(
-        self, h0: Float[Tensor, "batch width"], h1: Float[Tensor, "batch width"], exclude: Bool[Tensor, "anchors keys"]
+        self, h0: Float[Tensor, "batch width"], h1: Float[Tensor, "batch width"]
     ) -> Bool[Tensor, "anchors keys"]:
-        """Which of the local anchors' keys are difficult."""
-        return difficult_pairs(cosine_similarity(*self._rectangle(h0, h1)), self.pos_high, self.pos_low, exclude)
+        """Which keys are difficult for this process's anchors; both stand view by view, as in ``forward``."""
+        anchors, keys = self._rectangle(h0, h1)
+        itself = _marked(self._places(len(h0), len(keys), h0.device)[0], len(keys))
+        return difficult_pairs(cosine_similarity(anchors, keys), self.pos_high, self.pos_low, itself)
 
     def _rectangle(
         self, rows0: Float[Tensor, "batch any"], rows1: Float[Tensor, "batch any"]
@@ -104,7 +106,7 @@ class DifficultPairLoss(nn.Module):
         anchors = torch.cat([rows0, rows1])
         if not self._is_gathered():
             return anchors, anchors
-        return anchors, torch.cat([distributed.gather_with_gradient(rows) for rows in (rows0, rows1)])
+        return anchors, torch.cat(distributed.gather_with_gradient(torch.stack([rows0, rows1], dim=1)).unbind(dim=1))
 
     def _places(
         self, batch: int, keys: int, device: torch.device
@@ -123,6 +125,11 @@ class DifficultPairLoss(nn.Module):
         """Settings, as ``print`` shows them."""
         names = ("temperature", "pos_high", "pos_low", "margin", "temperature_scale", "gather_distributed")
         return ", ".join(f"{name}={getattr(self, name)}" for name in names)
+
+
+def _marked(columns: Int[Tensor, " anchors"], keys: int) -> Bool[Tensor, "anchors {keys}"]:
+    """True at each row's column."""
+    return columns.unsqueeze(1) == torch.arange(keys, device=columns.device)
 
 
 def _check_views(z0: Tensor, z1: Tensor, h0: Tensor | None, h1: Tensor | None) -> None:

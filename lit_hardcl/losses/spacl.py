@@ -8,6 +8,7 @@ from lit_hardcl import distributed
 from lit_hardcl.functional import nt_xent, screen_negatives, unit_vectors
 from lit_hardcl.functional.contrast import check_treatment
 from lit_hardcl.functional.hard_sets import check_share
+from lit_hardcl.functional.similarity import whole_float32
 
 
 class SPACLLoss(nn.Module):
@@ -86,7 +87,7 @@ class SPACLLoss(nn.Module):
         if self.gather_distributed:
             negatives = distributed.gather_with_gradient(negatives)
             negative_labels = None if negative_labels is None else distributed.gather(negative_labels)
-        with torch.autocast(anchors.device.type, enabled=False):
+        with torch.autocast(anchors.device.type, enabled=False), whole_float32():
             unit_anchors = unit_vectors(anchors)
             to_positives = torch.einsum("ad,apd->ap", unit_anchors, unit_vectors(positives))
             to_negatives = unit_anchors @ unit_vectors(negatives).T

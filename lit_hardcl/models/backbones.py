@@ -1,5 +1,7 @@
 """Backbones: torchvision's ResNets for small and large images, and the feature width of any module."""
 
+import contextlib
+import copy
 from typing import Literal
 
 import torch
@@ -76,18 +78,11 @@ def feature_width(backbone: nn.Module) -> int:
     """
     if isinstance(getattr(backbone, "num_features", None), int):
         return int(backbone.num_features)  # type: ignore[arg-type]
-    modes = {module: module.training for module in backbone.modules()}
     first = next(backbone.parameters(), torch.empty(0))
-    backbone.eval()
-    try:
-        for shape in _IMAGE_SHAPES:
-            try:
-                return backbone(torch.zeros(2, *shape, dtype=first.dtype, device=first.device)).flatten(1).shape[1]
-            except (RuntimeError, ValueError):  # the user's own module does not take this shape
-                continue
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
+    for shape in _IMAGE_SHAPES:
+        trial = copy.deepcopy(backbone).eval()
+        with contextlib.suppress(Exception):  # whatever the user's own module raises at a shape it does not take
+            return trial(torch.zeros(2, *shape, dtype=first.dtype, device=first.device)).flatten(1).shape[1]
     raise ValueError(
         f"the backbone {type(backbone).__name__} takes no image of the shapes {_IMAGE_SHAPES}: give it an attribute "
         "`num_features`, the number of features it returns for an image, or pass a projection_head"

@@ -33,6 +33,19 @@ class ProjectionHead(nn.Sequential):
             nn.Linear(hidden, out_features),
         )
 
+    def forward(self, features: Float[Tensor, "batch width"]) -> Float[Tensor, "batch dim"]:
+        """Projections, not normalised.
+
+        Raises:
+            ValueError: if the features have another width than the head was made for.
+        """
+        if features.shape[1] != self[0].in_features:
+            raise ValueError(
+                f"this head takes {self[0].in_features} features, got {features.shape[1]}: where a backbone's width "
+                "depends on the size of the images, pass a projection_head of its width"
+            )
+        return super().forward(features)
+
 
 class Generator(nn.Module):
     """From an anchor's embedding and noise to a unit vector: an adversarial negative (SPACL, Sec. 2, step 4).

@@ -78,12 +78,24 @@ class ContrastiveModule(pl.LightningModule):
         """
         step = torch.where(loss.detach().isfinite(), math.inf, float(self.global_step))
         self._failed_at = torch.minimum(self._failed_at.to(step.device), step)
-        if loss.device.type == "cpu" or self.global_step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+        if loss.device.type == "cpu" or self.global_step % max(1, self.trainer.log_every_n_steps) == 0:  # type: ignore[attr-defined]
             self._stop_if_failed()
 
+    def on_fit_start(self) -> None:
+        """Forget what an earlier training came to."""
+        self._failed_at = torch.tensor(math.inf)
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse to write weights that a NaN has reached."""
+        """Refuse to write weights that a NaN has reached.
+
+        Raises:
+            ValueError: naming the step.
+        """
         self._stop_if_failed()
+        floats = [value for value in checkpoint.get("state_dict", {}).values() if value.is_floating_point()]
+        if floats and not torch.stack([value.isfinite().all() for value in floats]).all():
+            self._failed_at = torch.tensor(float(self.global_step))
+            self._stop_if_failed()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse weights that belong to another model.
@@ -106,8 +118,9 @@ class ContrastiveModule(pl.LightningModule):
     def _stop_if_failed(self) -> None:
         if self._failed_at.isfinite():
             raise ValueError(
-                f"the loss or the features stopped being finite at step {int(self._failed_at)}: training ends here and "
-                "the last checkpoint is kept. Try a lower learning rate, a higher temperature or gradient_clip_val"
+                f"the loss, the features or the weights stopped being finite at step {int(self._failed_at)}: training "
+                "ends here, the last checkpoint is kept. Try a lower learning rate, a higher temperature or "
+                "gradient_clip_val"
             )
 
 

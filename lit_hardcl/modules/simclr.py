@@ -19,10 +19,8 @@ from lit_hardcl.modules.contrastive import (
 from lit_hardcl.optim import WarmupCosine
 
 
-class SimCLR(ContrastiveModule):
-    """SimCLR (arXiv:2002.05709) whose difficult pairs can be treated (arXiv:2501.01317).
-
-    As it stands no pair is treated: plain SimCLR. The presets below name the paper's treatments.
+class DifficultPairSimCLR(ContrastiveModule):
+    """SimCLR (arXiv:2002.05709) whose difficult pairs are treated (arXiv:2501.01317): all the presets below at once.
 
     Args:
         backbone: any module from images to features; what it returns is flattened.
@@ -31,8 +29,9 @@ class SimCLR(ContrastiveModule):
             as the features, to 128 dims.
         margin: added to the cosine of difficult pairs (Eq. 14).
         temperature_scale: multiplies the temperature of difficult pairs (Eq. 15); ``inf`` removes them (Eq. 13).
-        pos_high: where an anchor's difficult keys begin among its ranked keys, as a fraction; ``None``: every pair.
-        pos_low: where they end (Eq. 12).
+        pos_high: where an anchor's difficult keys begin among its ranked keys, as a fraction (Eq. 12); ``None``: every
+            pair. Then a margin cancels in the softmax, and removal leaves nothing to learn.
+        pos_low: where they end.
         select_by: rank keys by backbone ``"features"``, as the paper does, or by ``"projections"`` (its Table 7).
         gather_distributed: contrast with the images of all processes.
         channels_last: keep the backbone's weights in the memory format that convolutions are fastest in.
@@ -81,21 +80,30 @@ class SimCLR(ContrastiveModule):
         return {"loss": loss, **step_output(features, targets, indices, views=2)}
 
 
-class SimCLRRemoval(SimCLR):
+class SimCLR(DifficultPairSimCLR):
+    """Plain SimCLR (arXiv:2002.05709): no pair is treated."""
+
+    def __init__(self, backbone: nn.Module, temperature: float, **settings: Any) -> None:
+        super().__init__(
+            backbone, temperature, margin=0.0, temperature_scale=1.0, pos_high=None, pos_low=None, **settings
+        )
+
+
+class SimCLRRemoval(DifficultPairSimCLR):
     """SimCLR that removes difficult pairs: their logit is 0 and carries no gradient (arXiv:2501.01317, Eq. 13)."""
 
     def __init__(self, pos_high: float | None, pos_low: float | None, **settings: Any) -> None:
         super().__init__(margin=0.0, temperature_scale=math.inf, pos_high=pos_high, pos_low=pos_low, **settings)
 
 
-class SimCLRMargin(SimCLR):
+class SimCLRMargin(DifficultPairSimCLR):
     """SimCLR that adds ``margin`` to the cosine of difficult pairs (arXiv:2501.01317, Eq. 14)."""
 
     def __init__(self, margin: float, pos_high: float | None, pos_low: float | None, **settings: Any) -> None:
         super().__init__(margin=margin, temperature_scale=1.0, pos_high=pos_high, pos_low=pos_low, **settings)
 
 
-class SimCLRTemperature(SimCLR):
+class SimCLRTemperature(DifficultPairSimCLR):
     """SimCLR that multiplies the temperature of difficult pairs (arXiv:2501.01317, Eq. 15)."""
 
     def __init__(
@@ -106,7 +114,7 @@ class SimCLRTemperature(SimCLR):
         )
 
 
-class SimCLRCombined(SimCLR):
+class SimCLRCombined(DifficultPairSimCLR):
     """SimCLR that gives difficult pairs a margin and a temperature of their own (arXiv:2501.01317, Eq. 16)."""
 
     def __init__(

@@ -103,14 +103,13 @@ class SPACL(SeveralOptimizers):
         self.criterion = SPACLLoss(
             temperature, screening_share if screening else 1.0, screening_similarity, gather_distributed
         )
-        width = feature_width(backbone)
-        self.projection_head = ProjectionHead(width) if projection_head is None else projection_head
+        self.projection_head = ProjectionHead(feature_width(backbone)) if projection_head is None else projection_head
         self.key_encoder = None
         if key_encoder == "momentum":
             self.key_encoder = momentum_copy(nn.Sequential(self.backbone, nn.Flatten(), self.projection_head))
         self.generator = self.discriminator = None
         if adversarial_negatives:
-            dim = output_width(self.projection_head, width)
+            dim = output_width(self.projection_head, feature_width(backbone))
             self.generator, self.discriminator = Generator(dim, noise_features), Discriminator(dim)
         self.positives, self.anchor, self.choose_positives = positives, anchor, choose_positives
         self.momentum, self.saturating = momentum, saturating

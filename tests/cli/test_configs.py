@@ -22,6 +22,21 @@ SPACL: dict[str, dict[str, object]] = {  # the one switch that an ablation turns
 }
 
 
+@pytest.mark.parametrize("method", modules.__all__)
+def test_a_method_named_on_the_command_line_is_itself(method, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    cli = build(monkeypatch, "quickstart", options=["--model", method])
+    assert type(cli.model).__name__ == method
+    margin, scale = {
+        "SimCLR": (0.0, 1.0),
+        "SimCLRRemoval": (0.0, float("inf")),
+        "SimCLRMargin": (0.03, 1.0),
+        "SimCLRTemperature": (0.0, 0.6),
+        "SimCLRCombined": (0.03, 0.6),
+    }[method]
+    assert (cli.model.criterion.margin, cli.model.criterion.temperature_scale) == (margin, scale)
+
+
 def build(monkeypatch, *names, options=()):
     monkeypatch.setattr(sys, "argv", ["train.py"])
     files = [argument for name in names for argument in ("-c", str(CONFIGS / f"{name}.yaml"))]

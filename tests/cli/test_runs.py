@@ -9,7 +9,7 @@ import yaml
 from commands import CONFIGS, TINY
 from nets import FlatNet
 
-from lit_hardcl import SimCLRCombined
+from lit_hardcl import ContrastiveDataModule, SimCLRCombined
 
 
 def weights(folder):
@@ -77,6 +77,33 @@ def test_a_killed_run_goes_on_to_the_same_weights(method, run, tmp_path):
     assert_same(trained(whole), trained(resumed))
     assert len(whole["optimizer_states"]) == (3 if method == "spacl" else 1)
     assert whole["callbacks"]["RunRecord"]["best"] == resumed["callbacks"]["RunRecord"]["best"]
+    assert len(list((tmp_path / "resumed").rglob("config.yaml"))) == 1
+
+
+@pytest.mark.parametrize(
+    "validation", [["--trainer.check_val_every_n_epoch", "2"], ["--trainer.limit_val_batches", "0"]]
+)
+@pytest.mark.filterwarnings("ignore:.*could not find the monitored key")
+def test_the_last_checkpoint_is_of_the_last_epoch(validation, run, tmp_path):
+    assert run("fit", *TINY, "--trainer.max_epochs", "3", *validation)[0] == 0
+    assert weights(tmp_path)["global_step"] == 33
+    best = [torch.load(file, weights_only=True)["global_step"] for file in tmp_path.rglob("best.ckpt")]
+    assert best == ([22] if "2" in validation else [])
+
+
+def test_weights_that_are_no_numbers_do_not_replace_good_ones(run, tmp_path):
+    (tmp_path / "poison.py").write_text(
+        "import lightning.pytorch as pl\nimport torch\n\n\nclass Poison(pl.Callback):\n"
+        "    def on_train_batch_end(self, trainer, pl_module, *step):\n"
+        "        if trainer.global_step == 22:  # the last step of the second epoch: no loss will tell\n"
+        "            with torch.no_grad():\n                pl_module.projection_head[0].weight[0] = torch.nan\n"
+    )
+    code, _, errors = run("fit", *TINY, "--trainer.callbacks+=poison.Poison")
+    assert code == 2
+    assert "stopped being finite at step 22" in errors
+    saved = weights(tmp_path)
+    assert saved["global_step"] == 11
+    assert all(value.isfinite().all() for value in saved["state_dict"].values())
 
 
 def test_a_checkpoint_of_other_options_is_refused_by_their_names(run, tmp_path):
@@ -105,7 +132,7 @@ def test_a_run_is_recorded_and_its_checkpoint_validates_and_predicts(run, tmp_pa
     logged = [float(value) for value in logged if value]
     assert summary["accuracy"]["final"]["val_linear_top1"] == pytest.approx(logged[-1])
     assert summary["accuracy"]["best"]["val_linear_top1"] == pytest.approx(max(logged))
-    assert set(summary["accuracy"]) == {"final", "best", "untrained backbone", "raw pixels"}
+    assert set(summary["accuracy"]) == {*("final", "best", "trained backbone", "untrained backbone", "raw pixels")}
     assert summary["accuracy"]["raw pixels"]["val_knn_top1"] > 0.95  # digits are easy to raw pixels, and that is said
     for line in ("final", "best", "untrained backbone", "raw pixels", "images/s", "checkpoint", "metrics"):
         assert line in output
@@ -116,10 +143,17 @@ def test_a_run_is_recorded_and_its_checkpoint_validates_and_predicts(run, tmp_pa
     assert code == 0
     assert f"{summary['accuracy']['best']['val_linear_top1']:.4f}"[:6] in output
     assert run("test", "-c", config, "--ckpt_path", best)[0] == 0
-    assert run("predict", "-c", config, "--ckpt_path", best)[0] == 0
+    code, output, _ = run("predict", "-c", config, "--ckpt_path", best)
+    assert code == 0
+    (file,) = tmp_path.rglob("features.pt")
+    assert str(file.relative_to(tmp_path)) in output
+    module = SimCLRCombined.load_from_checkpoint(best).eval()
+    images = ContrastiveDataModule().val_dataloader()
+    with torch.no_grad():
+        expected = torch.cat([module(views[0]) for views, _, _ in images])
+    torch.testing.assert_close(torch.load(file, weights_only=True), expected)
     assert len(list(tmp_path.rglob("config*.yaml"))) == 1  # of the fit only
 
-    module = SimCLRCombined.load_from_checkpoint(best)
     assert isinstance(module.backbone, FlatNet)
     assert module.criterion.margin == 0.03
 

@@ -31,3 +31,15 @@ def test_autocast_does_not_round_float32_features():
     outside = cosine_similarity(features)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(cosine_similarity(features), outside)
+
+
+def test_a_lower_precision_of_matrix_products_does_not_round_it():
+    features = torch.randn(256, 128)
+    exact = cosine_similarity(features)
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        assert torch.equal(cosine_similarity(features), exact)
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
