@@ -76,7 +76,6 @@ def test_a_killed_run_goes_on_to_the_same_weights(method, run, tmp_path):
     whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "resumed")
     assert_same(trained(whole), trained(resumed))
     assert len(whole["optimizer_states"]) == (3 if method == "spacl" else 1)
-    assert whole["callbacks"]["RunRecord"]["best"] == resumed["callbacks"]["RunRecord"]["best"]
     assert len(list((tmp_path / "resumed").rglob("config.yaml"))) == 1
 
 
