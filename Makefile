@@ -33,8 +33,9 @@ format: .venv/installed-dev  ## rewrite the code in the house's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/installed  ## time the loss and the views against the usual ways
+bench: .venv/installed  ## time the loss and the views against the usual ways, and SPACL's selections
 	$(BIN)/python benchmarks/loss_and_views.py
+	$(BIN)/python benchmarks/spacl_selection.py
 
 figures: .venv/installed  ## draw the README's picture anew, from the newest quick start
 	$(BIN)/python docs/figures.py "$$(ls -t runs/SimCLRCombined-digits/*/checkpoints/best.ckpt | head -1)"

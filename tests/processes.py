@@ -101,3 +101,45 @@ def unindexed(rank: int) -> torch.Tensor:
         evaluator.on_validation_batch_end(trainer, Foreign(), outputs, None, batch_idx)
     evaluator.on_validation_epoch_end(trainer, Foreign())
     return evaluator.logged
+
+
+SPACL_SETTINGS: list[dict[str, Any]] = [
+    {},
+    {"choose_positives": "random", "anchor": "fixed"},
+    {"supervision": "labels"},
+    {"supervision": "labels", "choose_positives": "random", "anchor": "every"},
+    {"key_encoder": "momentum"},
+    {"adversarial_negatives": False, "screening": False},
+]
+
+
+class SPACLStep(torch.nn.Module):
+    """SPACL's losses as a forward pass, as DistributedDataParallel wants it, with the players frozen."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        super().__init__()
+        from lit_hardcl import SPACL
+
+        torch.manual_seed(0)
+        self.spacl = SPACL(FlatNet(20), 0.2, FlatHead(), **{"seed": 0, "screening_share": 0.7, **settings}).double()
+        for player in (self.spacl.generator, self.spacl.discriminator):
+            if player is not None:
+                player.requires_grad_(False)
+
+    def forward(self, images: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        losses, seen, _ = self.spacl.losses(list(images), targets, 0, 0)
+        return losses["train_loss"], seen["negatives_kept"]
+
+
+def spacl_step(model: torch.nn.Module, rank: int = 0, processes: int = 1) -> dict[str, torch.Tensor]:
+    """Loss and encoder gradients on every processes-th image, as the data module deals them."""
+    images = torch.randn(4, 12, 1, 4, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    loss, kept = model(images[:, rank::processes], (torch.arange(12) % 5)[rank::processes])
+    loss.backward()
+    gradients = [parameter.grad.flatten() for parameter in model.parameters() if parameter.requires_grad]
+    return {"loss": loss.detach(), "kept": kept, "gradient": torch.cat(gradients)}
+
+
+def spacl_steps(rank: int) -> list[dict[str, torch.Tensor]]:
+    """A step of each of the settings under DistributedDataParallel."""
+    return [spacl_step(DistributedDataParallel(SPACLStep(settings)), rank, 2) for settings in SPACL_SETTINGS]

@@ -71,3 +71,33 @@ def _mean_over_anchors(projections: Tensor, logit) -> Tensor:
         logits = {k: logit(i, k, cosine(projections[i], projections[k])) for k in range(count) if k != i}
         total = total - (logits[positive] - torch.log(sum(torch.exp(value) for value in logits.values())))
     return total / count
+
+
+def hardest_candidate(pool: Tensor, tied: float) -> int:
+    """Largest mean dissimilarity to the others of a pool (candidates, dim); the first of those that are tied."""
+    hardness = []
+    for u in range(len(pool)):
+        others = [v for v in range(len(pool)) if v != u]
+        hardness.append(math.fsum(-float(pool[u] @ pool[v]) for v in others) / max(1, len(others)))
+    return next(u for u in range(len(pool)) if hardness[u] >= max(hardness) - tied)
+
+
+def farthest_points(pool: Tensor, start: int, count: int, tied: float) -> list[int]:
+    """Farthest-point iteration; the first of those that are tied."""
+    chosen = [start]
+    for _ in range(count):
+        left = [u for u in range(len(pool)) if u not in chosen]
+        distance = {u: min(-float(pool[u] @ pool[v]) for v in chosen) for u in left}
+        chosen.append(next(u for u in left if distance[u] >= max(distance.values()) - tied))
+    return chosen[1:]
+
+
+def screened_row(similarities: list[float], share: float, tied: float) -> list[bool]:
+    """The fewest largest values whose sum reaches the share of the whole sum; the first among equals."""
+    ranked = sorted(range(len(similarities)), key=lambda k: (-similarities[k], k))
+    total, kept = math.fsum(similarities), [False] * len(similarities)
+    for taken in range(1, len(ranked) + 1):
+        kept[ranked[taken - 1]] = True
+        if share < 1 and math.fsum(similarities[k] for k in ranked[:taken]) >= share * total * (1 - tied):
+            break
+    return kept

@@ -100,3 +100,30 @@ def test_a_fit_of_two_processes_logs_the_losses_and_counts_of_one(tmp_path):
     for row in one_accuracies:
         for share in row.values():
             assert share * 360 == pytest.approx(round(share * 360), abs=1e-3)  # 360 held-out images, counted once
+
+
+@pytest.fixture(scope="module")
+def spacl_both(tmp_path_factory):
+    one = [processes.spacl_step(processes.SPACLStep(settings)) for settings in processes.SPACL_SETTINGS]
+    return list(zip(one, *processes.in_two(processes.spacl_steps, tmp_path_factory.mktemp("spacl")), strict=True))
+
+
+@pytest.mark.parametrize("number", range(len(processes.SPACL_SETTINGS)), ids=lambda n: str(processes.SPACL_SETTINGS[n]))
+def test_spacls_encoder_gradients_are_those_of_one_process(spacl_both, number):
+    one, first, second = spacl_both[number]
+    assert torch.equal(first["gradient"], second["gradient"])
+    assert (first["gradient"] - one["gradient"]).norm() <= 1e-10 * one["gradient"].norm()
+    torch.testing.assert_close((first["loss"] + second["loss"]) / 2, one["loss"], rtol=1e-12, atol=0)
+    torch.testing.assert_close((first["kept"] + second["kept"]) / 2, one["kept"], rtol=1e-6, atol=0)
+
+
+def test_a_spacl_fit_of_two_processes_logs_the_losses_of_one(tmp_path):
+    options = ["-c", str(ROOT / "configs/methods/spacl.yaml"), "--trainer.max_epochs", "1"]
+    one_losses, one_accuracies = fit(tmp_path / "one", *options, "--data.batch_size", "128")
+    two_losses, two_accuracies = fit(
+        tmp_path / "two",
+        *(*options, "--data.batch_size", "64", "--trainer.devices", "2", "--trainer.strategy", "ddp"),
+    )
+    assert len(one_losses) == 11
+    assert two_losses == pytest.approx(one_losses, rel=1e-6)
+    assert two_accuracies == one_accuracies

@@ -26,14 +26,15 @@ class RawBatch(NamedTuple):
     A batch carries its own randomness, so making views needs neither a state nor the trainer.
 
     Attributes:
-        images: whole images, or one crop per view where workers have decoded and cropped files.
+        images: whole images, or one crop per view, the clean one last if there is one, where workers have decoded and
+            cropped files.
         targets: as in `Batch`.
         indices: as in `Batch`.
         draws: the bits of the float32 numbers that `draw` makes. As floats a trainer of another precision would
             convert them with the rest of the batch, and bfloat16 has only 256 crops.
     """
 
-    images: UInt8[Tensor, "batch channels height width"] | UInt8[Tensor, "views batch channels height width"]
+    images: UInt8[Tensor, "batch channels height width"] | UInt8[Tensor, "crops batch channels height width"]
     targets: Int64[Tensor, " batch"]
     indices: Int64[Tensor, " batch"]
     draws: Int32[Tensor, "views batch numbers"]

@@ -19,6 +19,7 @@ from lit_hardcl.data.images import Images
 from lit_hardcl.data.loading import CleanBatches, RandomBatches, TrainingSampler, as_fetched
 from lit_hardcl.data.registry import data_set
 from lit_hardcl.data.variants import keep, long_tail, mix_classes, rows_of
+from lit_hardcl.data.views import clean_view as without_randomness
 from lit_hardcl.data.views import random_views
 
 
@@ -35,6 +36,7 @@ class ContrastiveDataModule(LightningDataModule):
         data_dir: the folder with the data.
         batch_size: images per process; the last, smaller batch of a training epoch is left out.
         num_views: random views of each image.
+        clean_view: whether a training batch also has each image's clean view, as the last of its views.
         num_workers: processes that fetch batches; of use for images in files only.
         mix_fraction: share of the training images mixed with another class (see `mix_classes`).
         imbalance: size of the largest training class over the smallest (see `long_tail`).
@@ -66,6 +68,7 @@ class ContrastiveDataModule(LightningDataModule):
         image_size: int | None = None,
         eval_batch_size: int | None = None,
         pin_memory: bool | None = None,
+        clean_view: bool = False,
     ) -> None:
         super().__init__()
         check_at_least(2, batch_size=batch_size)
@@ -79,6 +82,7 @@ class ContrastiveDataModule(LightningDataModule):
         self.data_dir = data_dir
         self.batch_size = batch_size
         self.num_views = num_views
+        self.clean_view = clean_view
         self.num_workers = num_workers
         self.mix_fraction = mix_fraction
         self.imbalance = imbalance
@@ -108,6 +112,11 @@ class ContrastiveDataModule(LightningDataModule):
     def class_names(self) -> tuple[str, ...]:
         """Names in the order of the class numbers; reads the data if only they can tell."""
         return self.source.class_names or self.held_out_images.class_names
+
+    @property
+    def coarse_targets(self) -> list[int] | None:
+        """Coarse class of each class, read from the data; None if the data set has no coarse classes."""
+        return None if self.source.coarse_targets is None else self.source.coarse_targets(Path(self.data_dir))
 
     @property
     def mixed_indices(self) -> Int64[Tensor, " mixed"]:
@@ -169,7 +178,8 @@ class ContrastiveDataModule(LightningDataModule):
         self._check_a_batch_fits(len(rows))
         processes, rank = self._processes()
         self._sampler = TrainingSampler(rows, processes, rank, self.seed)
-        batches = RandomBatches(self.train_images, self.image_size, self.augmentation, self.num_views, self.seed)
+        recipe, seed = self.augmentation, self.seed
+        batches = RandomBatches(self.train_images, self.image_size, recipe, self.num_views, seed, self.clean_view)
         return self._loader(dataset=batches, batch_size=self.batch_size, sampler=self._sampler, drop_last=True)
 
     def clean_train_dataloader(self) -> DataLoader:
@@ -183,11 +193,16 @@ class ContrastiveDataModule(LightningDataModule):
     test_dataloader = predict_dataloader = val_dataloader
 
     def on_after_batch_transfer(self, batch: Batch | RawBatch, dataloader_idx: int) -> Batch:
-        """Make the random views of a raw batch where it lies; clean batches pass."""
+        """Make the views of a raw batch where it lies; clean batches pass."""
         if isinstance(batch, Batch):
             return batch
         size, mean, std = self.image_size, self.source.mean, self.source.std
-        views = random_views(batch.images, batch.draws.view(torch.float32), self.augmentation, size, mean, std)
+        images = whole = batch.images
+        if self.clean_view and images.ndim == 5:  # the worker has cropped it, as the last one
+            images, whole = images[:-1], images[-1]
+        views = random_views(images, batch.draws.view(torch.float32), self.augmentation, size, mean, std)
+        if self.clean_view:
+            views.append(without_randomness(whole, size, mean, std))
         return Batch(views, batch.targets, batch.indices)
 
     def state_dict(self) -> dict[str, Any]:

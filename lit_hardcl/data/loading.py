@@ -54,11 +54,14 @@ class RandomBatches(Dataset[RawBatch]):
     """Training images, fetched a batch at a time with the random numbers of their views.
 
     Rows may also come as plain numbers, from a sampler that somebody else put in place; their views are then drawn
-    from torch's own generator.
+    from torch's own generator. Of files, ``clean_view`` adds the clean crop behind the random ones.
     """
 
-    def __init__(self, images: Images, size: int, recipe: Augmentation, num_views: int, seed: int) -> None:
+    def __init__(
+        self, images: Images, size: int, recipe: Augmentation, num_views: int, seed: int, clean_view: bool = False
+    ) -> None:
         self.images, self.size, self.recipe, self.num_views, self.seed = images, size, recipe, num_views, seed
+        self.clean_view = clean_view
 
     def __len__(self) -> int:
         return len(self.images)
@@ -80,13 +83,14 @@ class RandomBatches(Dataset[RawBatch]):
             return draw(self.num_views, len(picks), torch.default_generator)
         return draw_at(positions, self.num_views, self.seed, picks[0].epoch)  # type: ignore[union-attr]
 
-    def _crops(self, row: int, draws: Float[Tensor, "views numbers"]) -> UInt8[Tensor, "views 3 height width"]:
+    def _crops(self, row: int, draws: Float[Tensor, "views numbers"]) -> UInt8[Tensor, "crops 3 height width"]:
         """Crop in the worker: whole photographs would be too much to send to the device."""
         image = decoded(self.images.files[row])  # type: ignore[index]
         _, height, width = image.shape
         boxes = crop_boxes(draws, height, width, self.recipe.crop_scale, self.recipe.crop_ratio)
         size = [self.size, self.size]
-        return torch.stack([resized_crop(image, *box, size=size, antialias=True) for box in boxes.tolist()])
+        crops = [resized_crop(image, *box, size=size, antialias=True) for box in boxes.tolist()]
+        return torch.stack([*crops, _centre(image, self.size)] if self.clean_view else crops)
 
 
 class CleanBatches(Dataset[Batch]):
@@ -104,13 +108,13 @@ class CleanBatches(Dataset[Batch]):
         if self.images.pixels is not None:
             pixels = self.images.pixels[numbers]
         else:
-            pixels = torch.stack([self._centre(self.images.files[row]) for row in rows])  # type: ignore[index]
+            pixels = torch.stack([_centre(decoded(self.images.files[row]), self.size) for row in rows])  # type: ignore[index]
         views = [clean_view(pixels, self.size, self.mean, self.std)]
         return Batch(views, self.images.targets[numbers], self.images.indices[numbers])
 
-    def _centre(self, file: str) -> UInt8[Tensor, "3 {self.size} {self.size}"]:
-        shorter = resize(decoded(file), [round(_SHORTER_SIDE * self.size)], antialias=True)
-        return center_crop(shorter, [self.size, self.size])
+
+def _centre(image: UInt8[Tensor, "3 rows columns"], size: int) -> UInt8[Tensor, "3 {size} {size}"]:
+    return center_crop(resize(image, [round(_SHORTER_SIDE * size)], antialias=True), [size, size])
 
 
 def as_fetched(batch: Any) -> Any:

@@ -9,7 +9,7 @@ from torchvision.datasets import FashionMNIST
 from lit_hardcl.data.augmentation import Augmentation
 from lit_hardcl.data.folders import image_folder, tiny_imagenet
 from lit_hardcl.data.images import Images
-from lit_hardcl.data.sources import cifar10, cifar100, digits, fashion_mnist, stl10
+from lit_hardcl.data.sources import cifar10, cifar100, cifar100_coarse_targets, digits, fashion_mnist, stl10
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class DataSet:
         augmentation: the recipe unless the user gives another.
         num_classes: None if only the data themselves can tell.
         class_names: likewise.
+        coarse_targets: from the data folder to the coarse class of each class, if the data set has coarse classes.
     """
 
     load: Callable[[Path, bool, bool], Images]
@@ -36,6 +37,7 @@ class DataSet:
     augmentation: Augmentation
     num_classes: int | None = None
     class_names: tuple[str, ...] | None = None
+    coarse_targets: Callable[[Path], list[int]] | None = None
 
 
 # Mean and deviation of ImageNet's training images, which the folders share.
@@ -81,6 +83,7 @@ DATASETS: dict[str, DataSet] = {
         std=(0.2673, 0.2564, 0.2762),
         augmentation=Augmentation(),
         num_classes=100,
+        coarse_targets=cifar100_coarse_targets,
     ),
     "stl10": DataSet(
         load=stl10,

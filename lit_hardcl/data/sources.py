@@ -1,5 +1,6 @@
 """Readers of the data sets that scikit-learn and torchvision have, each into `Images` in memory."""
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,20 @@ def cifar10(root: Path, train: bool, download: bool) -> Images:
 def cifar100(root: Path, train: bool, download: bool) -> Images:
     """Read CIFAR-100 (32×32)."""
     return _cifar(CIFAR100, root, train, download)
+
+
+def cifar100_coarse_targets(root: Path) -> list[int]:
+    """Read the superclass, one of 20, of each of CIFAR-100's classes, which torchvision leaves in the files.
+
+    Raises:
+        ValueError: if the file is not there.
+    """
+    file = root / CIFAR100.base_folder / "train"
+    if not file.is_file():
+        raise ValueError(f"data_dir must hold CIFAR100, but there is no file {file}")
+    batch = pickle.loads(file.read_bytes(), encoding="latin1")
+    coarse = dict(zip(batch["fine_labels"], batch["coarse_labels"], strict=True))
+    return [coarse[fine] for fine in sorted(coarse)]
 
 
 def stl10(root: Path, train: bool, download: bool) -> Images:

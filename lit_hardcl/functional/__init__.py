@@ -1,7 +1,17 @@
 """The arithmetic of the methods: tensors in, tensors out, no state and no Lightning."""
 
 from lit_hardcl.functional.contrast import nt_xent, pair_logits
+from lit_hardcl.functional.hard_sets import farthest_points, hardest_candidate, screen_negatives
 from lit_hardcl.functional.selection import difficult_pairs
-from lit_hardcl.functional.similarity import cosine_similarity
+from lit_hardcl.functional.similarity import cosine_similarity, unit_vectors
 
-__all__ = ["cosine_similarity", "difficult_pairs", "nt_xent", "pair_logits"]
+__all__ = [
+    "cosine_similarity",
+    "difficult_pairs",
+    "farthest_points",
+    "hardest_candidate",
+    "nt_xent",
+    "pair_logits",
+    "screen_negatives",
+    "unit_vectors",
+]

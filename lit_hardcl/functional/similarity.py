@@ -24,14 +24,14 @@ def cosine_similarity(
         tensor([[1., 0.],
                 [0., 1.]])
     """
-    with torch.autocast(anchors.device.type, enabled=False), _whole_float32():
-        unit_anchors = _unit(anchors)
-        unit_keys = unit_anchors if keys is None else _unit(keys)
+    with torch.autocast(anchors.device.type, enabled=False), whole_float32():
+        unit_anchors = unit_vectors(anchors)
+        unit_keys = unit_anchors if keys is None else unit_vectors(keys)
         return unit_anchors @ unit_keys.T
 
 
 @contextmanager
-def _whole_float32() -> Iterator[None]:
+def whole_float32() -> Iterator[None]:
     """No TF32 and no bfloat16 inside float32 products."""
     before = torch.get_float32_matmul_precision()
     if before == "highest":
@@ -44,5 +44,11 @@ def _whole_float32() -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-def _unit(vectors: Float[Tensor, "rows width"]) -> Float[Tensor, "rows width"]:
-    return F.normalize(vectors.to(torch.promote_types(vectors.dtype, torch.float32)))
+def unit_vectors(vectors: Float[Tensor, "*rows width"]) -> Float[Tensor, "*rows width"]:
+    """Scale each row to length 1, in float32 or better; a zero vector stays zero.
+
+    Example:
+        >>> unit_vectors(torch.tensor([3.0, 4.0]))
+        tensor([0.6000, 0.8000])
+    """
+    return F.normalize(vectors.to(torch.promote_types(vectors.dtype, torch.float32)), dim=-1)

@@ -1,6 +1,6 @@
 """Backbones and heads: everything that holds weights."""
 
 from lit_hardcl.models.backbones import ResNet, feature_width
-from lit_hardcl.models.heads import ProjectionHead
+from lit_hardcl.models.heads import Discriminator, Generator, ProjectionHead
 
-__all__ = ["ProjectionHead", "ResNet", "feature_width"]
+__all__ = ["Discriminator", "Generator", "ProjectionHead", "ResNet", "feature_width"]

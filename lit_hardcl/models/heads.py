@@ -1,7 +1,11 @@
-"""Heads: what stands between a backbone's features and a loss."""
+"""Heads: what stands between a backbone's features and a loss, and the two players of SPACL's adversarial game."""
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lit_hardcl.functional import unit_vectors
 
 
 class ProjectionHead(nn.Sequential):
@@ -21,8 +25,7 @@ class ProjectionHead(nn.Sequential):
         self, in_features: int, hidden_features: int | None = None, out_features: int = 128, batch_norm: bool = True
     ) -> None:
         hidden = in_features if hidden_features is None else hidden_features
-        if min(in_features, hidden, out_features) < 1:
-            raise ValueError(f"widths must be at least 1, got {in_features}, {hidden} and {out_features}")
+        _check_widths(in_features, hidden, out_features)
         super().__init__(
             nn.Linear(in_features, hidden, bias=not batch_norm),
             nn.BatchNorm1d(hidden) if batch_norm else nn.Identity(),
@@ -42,3 +45,109 @@ class ProjectionHead(nn.Sequential):
                 "depends on the size of the images, pass a projection_head of its width"
             )
         return super().forward(features)
+
+
+class Generator(nn.Module):
+    """From an anchor's embedding and noise to a unit vector: an adversarial negative (SPACL, Sec. 2, step 4).
+
+    Args:
+        dim: of the embeddings.
+        noise_features: how many random numbers it takes for each embedding.
+        hidden_features: width of its two hidden layers.
+
+    Raises:
+        ValueError: if a width is not positive.
+    """
+
+    def __init__(self, dim: int, noise_features: int = 32, hidden_features: int = 256) -> None:
+        super().__init__()
+        _check_widths(dim, noise_features, hidden_features)
+        self.noise_features = noise_features
+        self.layers = _perceptron(dim + noise_features, hidden_features, dim)
+
+    def forward(
+        self, embeddings: Float[Tensor, "rows dim"], noise: Float[Tensor, "rows noise"]
+    ) -> Float[Tensor, "rows dim"]:
+        """One generated embedding for each that comes in, in float32 or better."""
+        inputs = torch.cat([embeddings, noise.to(embeddings.dtype)], dim=1)
+        return unit_vectors(self.layers(inputs.to(_dtype(self))))
+
+
+class Discriminator(nn.Module):
+    """From an embedding to the logit of its being a hard positive, not a generated one (SPACL, Sec. 2, step 4).
+
+    Args:
+        dim: of the embeddings.
+        hidden_features: width of its two hidden layers.
+
+    Raises:
+        ValueError: if a width is not positive.
+    """
+
+    def __init__(self, dim: int, hidden_features: int = 256) -> None:
+        super().__init__()
+        _check_widths(dim, hidden_features)
+        self.layers = _perceptron(dim, hidden_features, 1)
+
+    def forward(self, embeddings: Float[Tensor, "rows dim"]) -> Float[Tensor, " rows"]:
+        """Positive where a hard positive is believed in."""
+        return self.layers(embeddings.to(_dtype(self))).squeeze(1)
+
+
+def discriminator_loss(real: Float[Tensor, " real"], generated: Float[Tensor, " generated"]) -> Float[Tensor, ""]:
+    """``-(E log D(z+) + E log(1 - D(G(z))))`` of logits: what the discriminator makes small.
+
+    Example:
+        >>> discriminator_loss(torch.zeros(3), torch.zeros(2))
+        tensor(1.3863)
+    """
+    return F.softplus(-_at_least_float32(real)).mean() + F.softplus(_at_least_float32(generated)).mean()
+
+
+def generator_loss(generated: Float[Tensor, " generated"], saturating: bool = False) -> Float[Tensor, ""]:
+    """What the generator makes small: ``-E log D(G(z))``, or the paper's ``E log(1 - D(G(z)))`` if saturating.
+
+    Both have the same fixed point; the second has hardly a gradient while the discriminator wins.
+
+    Example:
+        >>> generator_loss(torch.zeros(2)), generator_loss(torch.zeros(2), saturating=True)
+        (tensor(0.6931), tensor(-0.6931))
+    """
+    generated = _at_least_float32(generated)
+    return -F.softplus(generated).mean() if saturating else F.softplus(-generated).mean()
+
+
+@torch.no_grad()
+def output_width(head: nn.Module, in_features: int) -> int:
+    """How many numbers a head gives for one row of features. The head is left as it was."""
+    modes = {module: module.training for module in head.modules()}
+    first = next(head.parameters(), torch.empty(0))
+    head.eval()
+    try:
+        return head(torch.zeros(2, in_features, dtype=first.dtype, device=first.device)).shape[1]
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def _perceptron(in_features: int, hidden: int, out_features: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(in_features, hidden),
+        nn.LeakyReLU(0.2),
+        nn.Linear(hidden, hidden),
+        nn.LeakyReLU(0.2),
+        nn.Linear(hidden, out_features),
+    )
+
+
+def _dtype(module: nn.Module) -> torch.dtype:
+    return next(module.parameters()).dtype
+
+
+def _at_least_float32(values: Tensor) -> Tensor:
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+def _check_widths(*widths: int) -> None:
+    if min(widths) < 1:
+        raise ValueError(f"widths must be at least 1, got {', '.join(map(str, widths[:-1]))} and {widths[-1]}")

@@ -1,5 +1,6 @@
 """LightningModules: one training step for each family of methods, and named presets."""
 
 from lit_hardcl.modules.simclr import SimCLR, SimCLRCombined, SimCLRMargin, SimCLRRemoval, SimCLRTemperature
+from lit_hardcl.modules.spacl import SPACL
 
-__all__ = ["SimCLR", "SimCLRCombined", "SimCLRMargin", "SimCLRRemoval", "SimCLRTemperature"]
+__all__ = ["SPACL", "SimCLR", "SimCLRCombined", "SimCLRMargin", "SimCLRRemoval", "SimCLRTemperature"]

@@ -56,13 +56,16 @@ class ContrastiveModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The optimizer and, stepped with it, the scheduler."""
-        optimizer = self.optimizer(self.parameters())
-        if self.scheduler is None:
-            return optimizer
-        scheduler = self.scheduler(optimizer)
-        if isinstance(scheduler, WarmupCosine):
-            scheduler.fill_total_steps(self.trainer.estimated_stepping_batches)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        return self.scheduled(self.optimizer(self.parameters()), self.scheduler)
+
+    def scheduled(self, optimizer: Optimizer, scheduler: SchedulerCallable | None) -> dict[str, Any]:
+        """An optimizer with its scheduler, as Lightning wants them."""
+        if scheduler is None:
+            return {"optimizer": optimizer}
+        schedule = scheduler(optimizer)
+        if isinstance(schedule, WarmupCosine):
+            schedule.fill_total_steps(self.trainer.estimated_stepping_batches)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def watch(self, loss: Float[Tensor, ""]) -> None:
         """Stop a training whose loss is no number, before a checkpoint of it replaces a good one.

@@ -5,6 +5,7 @@ import torch
 from commands import CONFIGS, TINY
 from PIL import Image
 
+SPACL = ["-c", str(CONFIGS / "methods/spacl.yaml")]
 BAD = {
     "pos_high above pos_low": (["--model.pos_high", "0.5"], "0 <= pos_high < pos_low <= 1 must hold, got pos_high=0.5"),
     "pos_high below 0": (["--model.pos_high", "-0.1"], "0 <= pos_high < pos_low <= 1 must hold, got pos_high=-0.1"),
@@ -18,10 +19,19 @@ BAD = {
     "batch above the data": (["--data.batch_size", "5000"], "batch_size must be at most"),
     "unknown data set": (["--data.dataset", "imagenet"], "dataset must be one of cifar10, cifar100, digits"),
     "missing data": (["--data.dataset", "cifar10"], "--data.download=true"),
-    "unknown method": (["--model", "SimSiam"], "Known methods: SimCLR, SimCLRCombined"),
+    "unknown method": (["--model", "SimSiam"], "Known methods: SPACL, SimCLR, SimCLRCombined"),
     "unknown option": (["--model.nonsense", "1"], "nonsense"),
     "no checkpoint": (["--ckpt_path", "none.ckpt"], "ckpt_path must be a checkpoint, but there is no file none.ckpt"),
     "three views": (["--data.num_views", "3"], "contrasts 2 views of an image, got 3"),
+    "one view": (
+        [*SPACL, "--data.num_views", "1", "--data.clean_view", "false"],
+        "at least 2 views of an image, got 1",
+    ),
+    "no positives": ([*SPACL, "--model.positives", "0"], "positives must be at least 1, got 0"),
+    "positives above the pool": ([*SPACL, "--model.positives", "4"], "at most 3, the candidates of a pool of 4"),
+    "share of nothing": ([*SPACL, "--model.screening_share", "0"], "must be in (0, 1], got 0.0"),
+    "share above all": ([*SPACL, "--model.screening_share", "1.5"], "must be in (0, 1], got 1.5"),
+    "no coarse labels": ([*SPACL, "--model.supervision", "coarse"], "needs coarse_targets"),
     "missing config": (["-c", "none.yaml"], "none.yaml"),
 }
 

@@ -13,6 +13,13 @@ from lit_hardcl.data import DATASETS
 
 DATA = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 METHODS = sorted(path.stem for path in (CONFIGS / "methods").glob("*.yaml"))
+SPACL: dict[str, dict[str, object]] = {  # the one switch that an ablation turns
+    "spacl": {},
+    "spacl_fixed_anchor": {"anchor": "fixed"},
+    "spacl_random_positives": {"choose_positives": "random"},
+    "spacl_no_adversary": {"adversary": False},
+    "spacl_no_screening": {"screening_share": 1.0},
+}
 
 
 @pytest.mark.parametrize("method", modules.__all__)
@@ -20,14 +27,15 @@ def test_a_method_named_on_the_command_line_is_itself(method, monkeypatch, tmp_p
     monkeypatch.chdir(tmp_path)
     cli = build(monkeypatch, "quickstart", options=["--model", method])
     assert type(cli.model).__name__ == method
-    margin, scale = {
+    treatment = {
         "SimCLR": (0.0, 1.0),
         "SimCLRRemoval": (0.0, float("inf")),
         "SimCLRMargin": (0.03, 1.0),
         "SimCLRTemperature": (0.0, 0.6),
         "SimCLRCombined": (0.03, 0.6),
+        "SPACL": (None, None),  # its pairs are chosen, not treated
     }[method]
-    assert (cli.model.criterion.margin, cli.model.criterion.temperature_scale) == (margin, scale)
+    assert tuple(getattr(cli.model.criterion, name, None) for name in ("margin", "temperature_scale")) == treatment
 
 
 def build(monkeypatch, *names, options=()):
@@ -36,7 +44,7 @@ def build(monkeypatch, *names, options=()):
     return command_line([*files, "--trainer.accelerator", "cpu", *options], run=False)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", sorted({*METHODS} - {*SPACL}))
 @pytest.mark.parametrize("data", DATA)
 def test_every_data_set_builds_with_every_method(data, method, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
@@ -54,6 +62,28 @@ def test_every_data_set_builds_with_every_method(data, method, monkeypatch, tmp_
     expected["temperature"] = values["temperature"]
     assert {name: getattr(criterion, name) for name in expected} == expected
     assert cli.model.select_by == ("projections" if method == "by_projections" else "features")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("method", SPACL)
+@pytest.mark.parametrize("data", DATA)
+def test_every_data_set_builds_with_spacl_and_its_ablations(data, method, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    cli = build(monkeypatch, data, "methods/spacl", f"methods/{method}")
+    values = yaml.safe_load((CONFIGS / f"{data}.yaml").read_text())["model"]["init_args"]
+    own = {name: getattr(cli.model, name) for name in ("anchor", "choose_positives", "positives")}
+    own |= {name: getattr(cli.model.criterion, name) for name in ("screening_share", "temperature")}
+    own["adversary"] = cli.model.generator is not None
+    paper = {"positives": 2, "screening_share": 0.95}  # its Sec. 3
+    full = {
+        "anchor": "dynamic",
+        "choose_positives": "farthest",
+        "adversary": True,
+        "temperature": values["temperature"],
+    }
+    assert own == {**paper, **full, **SPACL[method]}
+    assert cli.datamodule.clean_view
+    assert cli.datamodule.num_views >= 3, "of fewer views all are positives, farthest or random"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -58,9 +58,10 @@ def test_the_printed_configuration_given_back_reproduces_the_run_bit_for_bit(run
     assert_same(trained(first), trained(weights(tmp_path / "fourth")))
 
 
+@pytest.mark.parametrize("method", ["combined", "spacl"])
 @pytest.mark.filterwarnings("ignore:The dirpath has changed")
-def test_a_killed_run_goes_on_to_the_same_weights(run, tmp_path):
-    longer = [*TINY, "--trainer.max_epochs", "4"]
+def test_a_killed_run_goes_on_to_the_same_weights(method, run, tmp_path):
+    longer = [*TINY, "-c", CONFIGS / f"methods/{method}.yaml", "--trainer.max_epochs", "4"]
     assert run("fit", *longer, "--trainer.logger.save_dir", "whole")[0] == 0
     (tmp_path / "killer.py").write_text(
         "import lightning.pytorch as pl\n\n\nclass Killer(pl.Callback):\n"
@@ -74,6 +75,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(run, tmp_path):
     assert run("fit", *longer, "--trainer.logger.save_dir", "resumed", "--ckpt_path", last)[0] == 0
     whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "resumed")
     assert_same(trained(whole), trained(resumed))
+    assert len(whole["optimizer_states"]) == (3 if method == "spacl" else 1)
     assert len(list((tmp_path / "resumed").rglob("config.yaml"))) == 1
 
 

@@ -1,12 +1,14 @@
 """Every data set is read from the files that it comes as, and missing ones are asked for by name."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
 from torch.nn.functional import avg_pool2d, conv2d, pad
 
-from lit_hardcl.data import DATASETS, Images
+from lit_hardcl.data import DATASETS, ContrastiveDataModule, Images
 
 
 def load(name, root, train):
@@ -166,3 +168,15 @@ def test_mean_and_deviation_are_those_of_the_training_images(name, tmp_path):
     pixels = load(name, tmp_path, True).pixels.float() / 255
     assert DATASETS[name].mean[0] == pytest.approx(pixels.mean().item(), abs=2e-3)
     assert DATASETS[name].std[0] == pytest.approx(pixels.std().item(), abs=2e-3)
+
+
+def test_cifar100_says_the_superclass_of_each_class(tmp_path):
+    folder = tmp_path / "cifar-100-python"
+    folder.mkdir()
+    fine = list(range(100)) * 2
+    (folder / "train").write_bytes(pickle.dumps({"fine_labels": fine, "coarse_labels": [7 * f % 20 for f in fine]}))
+    data = ContrastiveDataModule("cifar100", data_dir=str(tmp_path))
+    assert data.coarse_targets == [7 * label % 20 for label in range(100)]
+    assert ContrastiveDataModule("digits").coarse_targets is None
+    with pytest.raises(ValueError, match="data_dir must hold CIFAR100, but there is no file .*train"):
+        ContrastiveDataModule("cifar100", data_dir=str(tmp_path / "elsewhere")).coarse_targets  # noqa: B018

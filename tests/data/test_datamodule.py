@@ -363,3 +363,12 @@ def test_a_batch_larger_than_the_training_set_is_refused_before_training():
     with pytest.raises(ValueError, match="batch_size must be at most .* 1437, got 1438: not one whole batch"):
         trainer(max_epochs=1).fit(notebook, data)
     assert notebook.validated == []
+
+
+def test_the_clean_view_stands_behind_the_random_ones_which_stay_as_they_are():
+    random, both = digits(num_views=2), digits(num_views=2, clean_view=True)
+    pixels = dict(zip(both.train_images.indices.tolist(), both.train_images.pixels, strict=True))
+    for without, batch in zip(training_batches(random), training_batches(both), strict=True):
+        assert_same([without], [batch._replace(views=batch.views[:2])])
+        whole = torch.stack([pixels[index] for index in batch.indices.tolist()]).float() / 255
+        torch.testing.assert_close(batch.views[2], (whole - both.source.mean[0]) / both.source.std[0])

@@ -101,3 +101,17 @@ def test_grey_files_become_colour_images(image_folder):
     Image.open(file).convert("L").save(file)
     view = next(iter(data_module(image_folder).val_dataloader())).views[0][0]
     assert view.shape == (3, 24, 24)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_clean_view_of_a_file_in_training_is_its_centre_as_when_it_is_held_out(image_folder, workers):
+    data = data_module(image_folder, num_workers=workers, clean_view=True)
+    without = data_module(image_folder, num_workers=workers)
+    clean = torch.cat([batch.views[0] for batch in data.clean_train_dataloader()])
+    place = {index: row for row, index in enumerate(data.train_images.indices.tolist())}
+    for raw, other in zip(data.train_dataloader(), without.train_dataloader(), strict=True):
+        batch = data.on_after_batch_transfer(raw, 0)
+        assert len(batch.views) == 3
+        torch.testing.assert_close(batch.views[2], clean[[place[index] for index in batch.indices.tolist()]])
+        for view, expected in zip(batch.views, without.on_after_batch_transfer(other, 0).views, strict=False):
+            assert torch.equal(view, expected)

@@ -1,4 +1,4 @@
-"""Losses over two batches of projections: settings, the choice of pairs without gradient, the gather."""
+"""NT-Xent over two batches of projections whose difficult pairs are treated."""
 
 import torch
 from jaxtyping import Bool, Float, Int

@@ -1,0 +1,55 @@
+"""Share of a SPACL training step that its selections take: ``python benchmarks/spacl_selection.py``.
+
+Selection is all that plain contrast would not do: anchors, farthest points, screening. Programs take turns within one
+run, and a share is the median of the rounds' shares.
+"""
+
+import argparse
+
+import torch
+from loss_and_views import compare
+
+from lit_hardcl import SPACL
+from lit_hardcl.functional import cosine_similarity, unit_vectors
+from lit_hardcl.losses import hard_sets
+from lit_hardcl.models import ResNet
+
+
+def share(batch: int, views: int, supervision: str) -> float:
+    """Of a step (forward, selection, losses, backward) of the quick start's network on so many images."""
+    torch.manual_seed(0)
+    backbone = ResNet(10, width=32, stem="imagenet", in_channels=1)
+    module = SPACL(backbone, temperature=0.5, seed=0, supervision=supervision)
+    images = list(torch.randn(views, batch, 1, 32, 32))
+    targets = torch.arange(batch) % 10
+    labels = torch.arange(batch).repeat(views)
+    candidates = unit_vectors(torch.randn(views, batch, 128))
+    groups = targets if supervision == "labels" else None
+
+    def step() -> None:
+        losses, _, _ = module.losses(images, targets, 0, 0)
+        torch.stack(list(losses.values())).sum().backward()
+
+    keys = candidates.flatten(0, 1)
+    exclude = labels[:batch].unsqueeze(1) == labels
+    similarity = cosine_similarity(keys[:batch], keys)
+
+    def selection() -> None:
+        hard_sets(candidates, 2, "dynamic", groups)
+        module.criterion.kept(similarity, exclude)
+
+    return compare({"step": step, "selection": selection})["selection"]
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--batch", type=int, default=256)
+    batch = parser.parse_args().batch
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, CPU; ResNet-10 of width 32, batch {batch}")
+    for supervision in ("none", "labels"):
+        print(f"  supervision {supervision:8}{share(batch, 4, supervision):7.1%} of a step, pools of 4 views")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,21 @@
+"""A key encoder that follows the query encoder slowly."""
+
+import copy
+
+import torch
+from torch import nn
+
+
+def momentum_copy(module: nn.Module) -> nn.Module:
+    """Copy a module that no optimizer trains; :func:`follow` moves it."""
+    return copy.deepcopy(module).requires_grad_(False)
+
+
+@torch.no_grad()
+def follow(slow: nn.Module, module: nn.Module, momentum: float) -> None:
+    """Move every parameter: ``slow = momentum * slow + (1 - momentum) * module`` (arXiv:1911.05722, Eq. 2).
+
+    Buffers, such as BatchNorm's statistics, are the slow module's own.
+    """
+    for behind, ahead in zip(slow.parameters(), module.parameters(), strict=True):
+        behind.lerp_(ahead.to(behind.dtype), 1 - momentum)
