@@ -37,8 +37,9 @@ bench: .venv/installed  ## time the loss and the views against the usual ways, a
 	$(BIN)/python benchmarks/loss_and_views.py
 	$(BIN)/python benchmarks/spacl_selection.py
 
-figures: .venv/installed  ## draw the README's picture anew, from the newest quick start
-	$(BIN)/python docs/figures.py "$$(ls -t runs/SimCLRCombined-digits/*/checkpoints/best.ckpt | head -1)"
+figures: .venv/installed  ## draw the README's pictures anew, from the newest quick starts of both methods
+	$(BIN)/python docs/figures.py "$$(ls -t runs/SimCLRCombined-digits/*/checkpoints/best.ckpt | head -1)" \
+		"$$(ls -t runs/SPACL-digits/*/checkpoints/best.ckpt | head -1)"
 
 clean:  ## remove the environment and caches
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis

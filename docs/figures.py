@@ -1,45 +1,64 @@
-"""Draw the README's pictures: ``python docs/figures.py CHECKPOINT`` with a checkpoint of the quick start."""
+"""Draw the README's pictures: ``python docs/figures.py COMBINED.ckpt SPACL.ckpt``, both of the quick start."""
 
 import sys
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from lit_hardcl import ContrastiveDataModule, SimCLRCombined
-from lit_hardcl.functional import cosine_similarity, difficult_pairs
-from lit_hardcl.plots import similarity_ranking
+from lit_hardcl import SPACL, ContrastiveDataModule, SimCLRCombined
+from lit_hardcl.functional import cosine_similarity, difficult_pairs, unit_vectors
+from lit_hardcl.losses import hard_sets
+from lit_hardcl.plots import hard_sets_of, similarity_ranking
+
+IMAGES = Path(__file__).parent / "images"
+
+
+def held_out_views(**settings: object) -> tuple[list[Tensor], Tensor]:
+    """Views of 128 held-out digits, made as a training step's, and the digits' classes."""
+    data = ContrastiveDataModule(batch_size=128, **settings)  # type: ignore[arg-type]
+    raw = next(iter(data.train_dataloader()))._replace(images=data.held_out_images.pixels[:128])
+    return data.on_after_batch_transfer(raw, 0).views, data.held_out_images.targets[:128]
 
 
 @torch.no_grad()
-def main(checkpoint: str) -> None:
-    """Rank 128 held-out digits, two views each, by a trained backbone, as a training step would."""
+def ranking(checkpoint: str) -> None:
+    """The keys of the anchor whose selection is of median precision: neither the best of the batch nor the worst."""
     module = SimCLRCombined.load_from_checkpoint(checkpoint, map_location="cpu").eval()
-    data = ContrastiveDataModule(batch_size=128)
-    images = data.held_out_images
-    pixels = images.pixels[:128]
-    raw = next(iter(data.train_dataloader()))._replace(images=pixels)
-    views = data.on_after_batch_transfer(raw, 0).views
-    features = module(torch.cat(views))
-    similarity = cosine_similarity(features)
+    views, targets = held_out_views()
+    targets = targets.repeat(2)
+    similarity = cosine_similarity(module(torch.cat(views)))
     itself = torch.eye(256, dtype=torch.bool)
     difficult = difficult_pairs(similarity, module.criterion.pos_high, module.criterion.pos_low, itself)
-
-    targets = images.targets[:128].repeat(2)
-    right = (difficult & (targets != targets[:, None])).sum(dim=1) / difficult.sum(dim=1)
-    anchor = int(right.argsort()[128])  # neither the best choice of the batch nor the worst: the median
+    precision = (difficult & (targets != targets[:, None])).sum(dim=1) / difficult.sum(dim=1)
+    anchor = int(precision.argsort()[128])
     keys = ~itself[anchor]
     shown = torch.cat(views)[:, 0]
-    figure = similarity_ranking(
-        similarity[anchor, keys],
-        (targets == targets[anchor])[keys],
-        difficult[anchor, keys],
-        shown[anchor],
-        shown[keys],
-    )
-    target = Path(__file__).parent / "images/ranking.png"
-    target.parent.mkdir(exist_ok=True)
-    figure.savefig(target, dpi=130)
+    same_class = (targets == targets[anchor])[keys]
+    chosen = difficult[anchor, keys]
+    figure = similarity_ranking(similarity[anchor, keys], same_class, chosen, shown[anchor], shown[keys])
+    figure.savefig(IMAGES / "ranking.png", dpi=130)
+
+
+@torch.no_grad()
+def spacl(checkpoint: str) -> None:
+    """Pool, anchor, positives and screened negatives of the first held-out digit."""
+    module = SPACL.load_from_checkpoint(checkpoint, map_location="cpu").eval()
+    views, _ = held_out_views(num_views=3, clean_view=True)
+    embeddings = unit_vectors(module.projection_head(module(torch.cat(views)))).unflatten(0, (4, 128))
+    chosen = hard_sets(embeddings, module.positives)
+    anchor = embeddings.flatten(0, 1)[chosen.anchors[0]]
+    others = embeddings[:, 1:].flatten(0, 1)
+    similarity = cosine_similarity(anchor.unsqueeze(0), others)
+    kept = module.criterion.kept(similarity, torch.zeros_like(similarity, dtype=torch.bool))
+    order = similarity[0].argsort(descending=True)
+    positives = [int((embeddings[:, 0] == row).all(dim=1).nonzero()[0]) for row in chosen.positives[0]]
+    pool, negatives = torch.stack(views)[:, 0, 0], torch.stack(views)[:, 1:, 0].flatten(0, 1)[order]
+    figure = hard_sets_of(pool, int(chosen.anchors[0]) // 128, positives, negatives, int(kept.sum()))
+    figure.savefig(IMAGES / "spacl.png", dpi=130)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    IMAGES.mkdir(exist_ok=True)
+    ranking(sys.argv[1])
+    spacl(sys.argv[2])

@@ -70,3 +70,46 @@ def similarity_ranking(
 def _thumbnail(axes: Any, image: Tensor, place: tuple[float, float], colour: str, zoom: float) -> None:
     picture = OffsetImage(image.numpy(), zoom=zoom, cmap="gray_r")
     axes.add_artist(AnnotationBbox(picture, place, pad=0.1, bboxprops={"edgecolor": colour, "linewidth": 1.5}))
+
+
+def hard_sets_of(
+    pool: Float[Tensor, "candidates height width"],
+    anchor: int,
+    positives: list[int],
+    negatives: Float[Tensor, "negatives height width"],
+    kept: int,
+    shown: int = 12,
+) -> Figure:
+    """One image's pool with its anchor and hard positives, and its negatives around the edge that screening draws.
+
+    Args:
+        pool: grey views of the image.
+        anchor: which of them is the anchor.
+        positives: which are its positives.
+        negatives: grey views of other images, the most similar first.
+        kept: how many of those are kept.
+        shown: how many of the kept and of the dropped negatives to show, the first and the last ones.
+    """
+    roles = ["anchor" if i == anchor else "positive" if i in positives else "not used" for i in range(len(pool))]
+    colours = {"anchor": COLOURS["ink"], "positive": COLOURS["same"], "not used": "#bbbbbb"}
+    dropped = len(negatives) - kept
+    rows = [
+        ("pool", pool, [colours[role] for role in roles], roles),
+        (f"{kept} negatives kept,\nthe most similar", negatives[:kept][:shown], [COLOURS["different"]] * shown, None),
+        (f"{dropped} dropped,\nthe least similar", negatives[kept:][-shown:], ["#bbbbbb"] * shown, None),
+    ]
+    figure = Figure(figsize=(9, 2.9), layout="constrained")
+    grid = figure.subplots(len(rows), shown)
+    for line, (title, images, borders, labels) in zip(grid, rows, strict=True):
+        for place, axes in enumerate(line):
+            axes.set(xticks=[], yticks=[])
+            axes.set_frame_on(place < len(images))
+            if place >= len(images):
+                continue
+            axes.imshow(images[place].numpy(), cmap="gray_r")
+            for spine in axes.spines.values():
+                spine.set(color=borders[place], linewidth=2)
+            if labels:
+                axes.set_xlabel(labels[place], fontsize=9)
+        line[0].set_ylabel(title, rotation=0, ha="right", va="center", fontsize=9)
+    return figure

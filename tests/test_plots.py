@@ -3,7 +3,7 @@
 import torch
 
 from lit_hardcl.functional import difficult_pairs
-from lit_hardcl.plots import similarity_ranking
+from lit_hardcl.plots import hard_sets_of, similarity_ranking
 
 
 def test_the_band_covers_the_selected_ranks_and_its_label_counts_them(tmp_path):
@@ -19,3 +19,13 @@ def test_the_band_covers_the_selected_ranks_and_its_label_counts_them(tmp_path):
     assert sorted(heights, reverse=True) == list(heights)
     figure.savefig(tmp_path / "ranking.png")
     assert (tmp_path / "ranking.png").stat().st_size > 5000
+
+
+def test_a_pool_shows_each_views_role_and_the_negatives_on_both_sides_of_the_edge(tmp_path):
+    figure = hard_sets_of(torch.rand(4, 8, 8), 2, [0, 3], torch.rand(30, 8, 8), kept=20, shown=6)
+    labels = [axes.get_xlabel() for axes in figure.axes[:4]]
+    assert labels == ["positive", "not used", "anchor", "positive"]
+    assert "20 negatives kept" in figure.axes[6].get_ylabel()
+    assert "10 dropped" in figure.axes[12].get_ylabel()
+    figure.savefig(tmp_path / "pool.png")
+    assert (tmp_path / "pool.png").stat().st_size > 3000
