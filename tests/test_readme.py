@@ -41,7 +41,7 @@ def test_every_file_it_names_exists():
 
 def test_every_make_target_it_names_exists():
     makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"`?make ([a-z-]+)", README):
+    for target in re.findall(r"(?:`|\$ )make ([a-z-]+)", README):
         assert f"\n{target}:" in makefile, target
 
 
