@@ -22,7 +22,6 @@ def share(batch: int, views: int, supervision: str) -> float:
     module = SPACL(backbone, temperature=0.5, seed=0, supervision=supervision)
     images = list(torch.randn(views, batch, 1, 32, 32))
     targets = torch.arange(batch) % 10
-    labels = torch.arange(batch).repeat(views)
     candidates = unit_vectors(torch.randn(views, batch, 128))
     groups = targets if supervision == "labels" else None
 
@@ -30,8 +29,9 @@ def share(batch: int, views: int, supervision: str) -> float:
         losses, _, _ = module.losses(images, targets, 0, 0)
         torch.stack(list(losses.values())).sum().backward()
 
-    keys = candidates.flatten(0, 1)
-    exclude = labels[:batch].unsqueeze(1) == labels
+    keys = torch.cat([candidates.flatten(0, 1), unit_vectors(torch.randn(batch, 128))])  # a generated one per anchor
+    own = torch.arange(batch) if groups is None else groups
+    exclude = own.unsqueeze(1) == torch.cat([own.repeat(views), torch.full((batch,), -1)])
     similarity = cosine_similarity(keys[:batch], keys)
 
     def selection() -> None:

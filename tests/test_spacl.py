@@ -318,3 +318,9 @@ def test_a_setting_that_breaks_its_rule_is_refused(settings, message):
 def test_a_batch_of_one_image_is_refused():
     with pytest.raises(ValueError, match="at least 2 images, got 1"):
         spacl().losses(views(3, images=1), torch.zeros(1, dtype=torch.long), 0, 0)
+
+
+def test_a_momentum_encoder_of_half_precision_weights_is_refused(tmp_path):
+    fit = trainer(tmp_path, max_steps=1, precision="bf16-true")
+    with pytest.raises(ValueError, match="a momentum encoder needs float32 weights, got precision=bf16-true"):
+        fit.fit(spacl(key_encoder="momentum"), digits())

@@ -97,6 +97,13 @@ def test_random_positives_are_those_of_the_largest_numbers_beside_the_anchor():
     torch.testing.assert_close(chosen.positives[:, 0], torch.stack([candidates[0, 0], candidates[1, 1]]))
 
 
+def test_images_of_one_label_draw_different_random_positives():
+    candidates = unit_vectors(rows(4, 8, 5))
+    ranking = torch.rand(4, 8, generator=torch.Generator().manual_seed(0))
+    chosen = hard_sets(candidates, 2, "fixed", torch.zeros(8, dtype=torch.long), ranking)
+    assert len({tuple(row.tolist()) for row in chosen.positives.flatten(0, 1)}) >= 8
+
+
 def test_with_labels_the_pool_holds_the_images_of_the_label_and_the_anchor_stays_the_images_own():
     candidates = unit_vectors(rows(2, 6, 5))
     labels = torch.tensor([0, 1, 0, 2, 1, 0])

@@ -52,7 +52,7 @@ def farthest_points(
     Args:
         pool: as there.
         start: index of each pool's first point, its anchor.
-        count: how many to choose beside it; every pool must hold more than that.
+        count: how many to choose beside it; a pool in which ``present`` marks no more has no defined result.
         present: as there.
 
     Raises:

@@ -47,7 +47,8 @@ def hard_sets(
         anchor: ``"dynamic"``: the hardest candidate; ``"fixed"``: the last one, the clean view; ``"every"``: each
             candidate in turn, so that an image has as many anchors as views.
         labels: of the images; ``None``: self-supervised.
-        ranking: random numbers, of which the largest of a pool are its positives; ``None``: the farthest points are.
+        ranking: uniform random numbers, of which the largest of a pool are its positives, with labels after adding the
+            anchor's own, modulo 1; ``None``: the farthest points are.
         gather_distributed: let pools hold images of other processes.
 
     Raises:
@@ -80,6 +81,9 @@ def hard_sets(
         if pool_ranking is None:
             positives = farthest_points(pool.detach(), chosen, count, present)
         else:
-            scores = pool_ranking.expand(len(chosen), -1).masked_fill(~present, -torch.inf)
+            scores = pool_ranking.expand(len(chosen), -1)
+            if labels is not None:  # images of one label share a pool: turned by the anchor's number, not a ranking
+                scores = (scores + pool_ranking[chosen].unsqueeze(1)) % 1
+            scores = scores.masked_fill(~present, -torch.inf)
             positives = scores.scatter(1, chosen.unsqueeze(1), -torch.inf).topk(count).indices
     return HardSets(chosen - first, (chosen - first) % images, pool[positives])

@@ -16,7 +16,8 @@ class SeveralOptimizers(ContrastiveModule):
     One backward, so that DistributedDataParallel reduces every gradient before any step. The networks' losses must not
     depend on each other's parameters. The trainer's accumulate_grad_batches, gradient_clip_val (for each network by
     itself), precision and the schedulers work as under automatic optimisation, and the trainer counts one step, not
-    one for each optimizer.
+    one for each optimizer. Two differences remain: DistributedDataParallel reduces the gradients of every accumulated
+    batch, not of the last one only, and in 16-mixed the scale of the loss is reconsidered once for each optimizer.
     """
 
     def configure_callbacks(self) -> list[pl.Callback]:

@@ -39,7 +39,8 @@ class SPACL(SeveralOptimizers):
             as the features, to 128 dims.
         positives: hard positives beside the anchor, the paper's λ_P: at least 1 and fewer than views.
         screening_share: share of the negatives' similarity that is kept, the paper's λ_Q, in (0, 1].
-        anchor: ``"dynamic"``: an image's hardest view; ``"fixed"``: its last, the clean one; ``"every"``: each in turn.
+        anchor: ``"dynamic"``: an image's hardest view; ``"fixed"``: its last, the clean one if
+            the data module's ``clean_view`` is set; ``"every"``: each in turn.
         choose_positives: the ``"farthest"`` of the pool, or ``"random"`` ones.
         adversarial_negatives: train a generator of negatives against a discriminator.
         screening: keep only the negatives that make up ``screening_share``.
@@ -118,8 +119,13 @@ class SPACL(SeveralOptimizers):
         self.adversary_optimizer, self.adversary_scheduler = adversary_optimizer, adversary_scheduler
 
     def setup(self, stage: str) -> None:
-        """Find the coarse labels."""
+        """Find the coarse labels, and refuse a precision that a momentum encoder would stand still in."""
         super().setup(stage)
+        if self.key_encoder is not None and str(self.trainer.precision) in ("bf16-true", "16-true"):
+            raise ValueError(
+                f"a momentum encoder needs float32 weights, got precision={self.trainer.precision}, in which its small "
+                "steps are rounded away: use bf16-mixed or key_encoder=shared"
+            )
         if stage == "fit" and self.supervision == "coarse" and self.coarse_targets is None:
             self.coarse_targets = getattr(getattr(self.trainer, "datamodule", None), "coarse_targets", None)
 
@@ -157,7 +163,7 @@ class SPACL(SeveralOptimizers):
             raise ValueError(f"SPACL needs at least 2 views of an image, got {len(views)}: raise num_views")
         pixels, groups = torch.cat(views), self._groups(targets)
         images, processes, rank = len(targets), distributed.world_size(), distributed.rank()
-        if images * processes < 2:
+        if images * (processes if self.criterion.gather_distributed else 1) < 2:
             raise ValueError("a contrastive batch needs at least 2 images, got 1: there is nothing to contrast")
 
         def drawn(kind: Any, columns: int, stream: int) -> Float[Tensor, "batch columns"]:
