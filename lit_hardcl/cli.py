@@ -15,6 +15,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from torch import nn
 
 from lit_hardcl import modules
+from lit_hardcl.commands import COMMANDS, run_command
 from lit_hardcl.data import ContrastiveDataModule
 from lit_hardcl.report import RunRecord, differences, log_folder, read_checkpoint, run_folder, summary, yardsticks
 
@@ -156,6 +157,7 @@ def command_line(args: list[str] | None = None, run: bool = True) -> CommandLine
         seed_everything_default=0,
         trainer_defaults={"log_every_n_steps": 10},
         parser_class=Parser,
+        parser_kwargs={"epilog": "\n".join(["also:", *(f"  {name:10} {what}" for name, what in COMMANDS.items())])},
         args=args,
         run=run,
     )
@@ -170,7 +172,10 @@ def main() -> None:
     if method and {"-h", "--help"} & set(sys.argv):  # the method's own options, not everybody's
         sys.argv[2:] = ["--model.help", method[1]]
     try:
-        command_line()
+        if sys.argv[1:] and sys.argv[1] in COMMANDS:
+            run_command(sys.argv[1], sys.argv[2:])
+        else:
+            command_line()
     except ValueError as error:
         message = _message(error)
         if message is None:

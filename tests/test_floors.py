@@ -22,7 +22,9 @@ FLOORS = {
     "callbacks": 3,
     "report": 4,
     "compare": 4,
-    "cli": 5,
+    "commands": 5,
+    "cli": 6,
+    "__main__": 7,
 }
 THIRD_PARTY = {  # a room that may import these packages only
     "functional": {"torch", "jaxtyping", *sys.stdlib_module_names},
