@@ -1,4 +1,4 @@
-"""Figures in one style; each is returned, none is shown or written."""
+"""What was selected: one anchor's keys in their order, one image's hard sets."""
 
 from typing import Any
 
@@ -8,16 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from torch import Tensor
 
-COLOURS = {"same": "#1f77b4", "different": "#d95f02", "band": "#f4d58d", "ink": "#333333"}
-
-
-def new_figure(width: float, height: float) -> tuple[Figure, Any]:
-    """An empty figure of this size in inches, in the house's style, with its axes."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(colors=COLOURS["ink"], labelsize=9)
-    return figure, axes
+from lit_hardcl.plots.style import COLOURS, new_figure
 
 
 def similarity_ranking(
