@@ -136,7 +136,8 @@ def yardsticks(
     """Accuracy on frozen features of each model, and of raw pixels, which a trained one has to beat.
 
     A linear probe trained to its end and nearest neighbours, both on clean images, at most ``YARDSTICK_IMAGES`` of each
-    split, evenly spaced; empty if the data module has no ``clean_train_dataloader`` or no labels.
+    split, evenly spaced, none of them mixed of two classes; empty if the data module has no ``clean_train_dataloader``
+    or no labels.
     """
     if not hasattr(data, "clean_train_dataloader"):
         return {}
@@ -149,6 +150,8 @@ def yardsticks(
             Features(*(column.to(device) for column in extract_features(model.to(device), loader)))
             for loader in loaders
         )
+        mixed = torch.isin(train.indices, getattr(data, "mixed_indices", train.indices[:0]).to(device))
+        train = Features(*(column[~mixed] for column in train))
         if not (train.targets >= 0).any() or not (held_out.targets >= 0).any():
             return {}
         probe = fit_linear_probe(train.features, train.targets, data.num_classes)
