@@ -1,16 +1,17 @@
 """How similar the pairs of a training are: of one class, of two, difficult ones, and the ones selected in its steps."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Int
 from lightning.pytorch.loggers import WandbLogger
 from torch import Tensor
 
 from lit_hardcl import distributed
 from lit_hardcl.callbacks.online import trained
+from lit_hardcl.callbacks.selection import Band, interval, selected_pairs
 from lit_hardcl.evaluation import (
     difficult_examples,
     extract_features,
@@ -19,16 +20,8 @@ from lit_hardcl.evaluation import (
     pair_similarities,
     similarity_levels,
 )
-from lit_hardcl.functional import cosine_similarity, difficult_pairs
 from lit_hardcl.functional.selection import check_band
 from lit_hardcl.plots import similarity_histogram
-
-
-class Band(NamedTuple):
-    """Between which ranks, as fractions, pairs are selected (arXiv:2501.01317, Eq. 12)."""
-
-    pos_high: float
-    pos_low: float | None
 
 
 class SimilarityStatistics(pl.Callback):
@@ -133,11 +126,12 @@ class SimilarityStatistics(pl.Callback):
             return
         features, targets = trained(outputs)
         gathered = getattr(getattr(pl_module, "criterion", None), "gather_distributed", True)
-        self._counts = self._counts.to(features.device) + selected_pairs(features, targets, band, gathered)
+        counts = selected_pairs(features, targets, band, gathered)
+        distributed.sum_across(counts)
+        self._counts = self._counts.to(features.device) + counts
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the counts as shares, and measure the subset."""
-        distributed.sum_across(self._counts)
         pairs, selected, labelled, different = self._counts.tolist()
         if pairs:
             self._log("difficult_share", selected / pairs)
@@ -210,37 +204,6 @@ def subset(targets: Int[Tensor, " images"], size: int, seed: int) -> Int[Tensor,
     for each in targets[order].unique():
         first_two[(targets[order] == each).nonzero().flatten()[:2]] = True
     return torch.cat([order[first_two], order[~first_two]])[:size].sort().values
-
-
-def selected_pairs(
-    features: Float[Tensor, "rows width"], targets: Int[Tensor, " rows"], band: Band, gathered: bool
-) -> Int[Tensor, " 4"]:
-    """Of this process's anchors, the number of pairs, of selected, of selected labelled, and of different classes.
-
-    An anchor's keys are all other rows of the batch, of all processes if ``gathered``, its own other view among them.
-    """
-    keys, key_targets, own = features, targets, 0
-    if gathered:
-        keys, key_targets = distributed.gather(features), distributed.gather(targets)
-        own = distributed.rank() * len(features)
-    itself = torch.zeros(len(features), len(keys), dtype=torch.bool, device=features.device)
-    itself.diagonal(own).fill_(True)
-    selected = difficult_pairs(cosine_similarity(features, keys), *band, itself)
-    labelled = selected & (targets >= 0).unsqueeze(1) & (key_targets >= 0)
-    different = labelled & (targets.unsqueeze(1) != key_targets)
-    return torch.stack([(~itself).sum(), selected.sum(), labelled.sum(), different.sum()])
-
-
-def interval(features: Float[Tensor, "rows width"], band: Band) -> tuple[float, float]:
-    """Lowest and highest similarity that the band selects, each the median over the rows that select any."""
-    similarity = cosine_similarity(features)
-    selected: Bool[Tensor, "rows rows"] = difficult_pairs(
-        similarity, *band, torch.eye(len(features), dtype=torch.bool, device=features.device)
-    )
-    some = selected.any(dim=1)
-    low = similarity.masked_fill(~selected, torch.inf)[some].amin(dim=1).median()
-    high = similarity.masked_fill(~selected, -torch.inf)[some].amax(dim=1).median()
-    return low.item(), high.item()
 
 
 def _folder(trainer: pl.Trainer) -> Path | None:
