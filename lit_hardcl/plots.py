@@ -91,13 +91,13 @@ def similarity_histogram(
     kinds = {
         "same": ("α", "same class", same.numpy()),
         "different": ("β", "different classes, both easy", easy.numpy()),
-        "difficult": ("γ", "different classes, one difficult", difficult.numpy()),
+        "difficult": ("γ", "different classes, a difficult image", difficult.numpy()),
     }
     everything = np.concatenate([values for _, _, values in kinds.values()])
     edges = np.linspace(everything.min(), everything.max() + 1e-6, 61)
     figure, axes = new_figure(8, 4)
     if interval is not None:
-        axes.axvspan(*interval, color=COLOURS["band"], zorder=0, label="selected as difficult (median of the anchors)")
+        axes.axvspan(*interval, color=COLOURS["band"], zorder=0, label="selected (median of the anchors)")
     for colour, (level, name, values) in kinds.items():
         mean = float(values.mean())
         label = f"{name}: {level} = {mean:.3f}"
@@ -106,7 +106,7 @@ def similarity_histogram(
         axes.axvline(mean, color=COLOURS[colour], linewidth=1, linestyle="--")
     axes.set_xlabel("cosine similarity of the features")
     axes.set_ylabel("density of pairs")
-    axes.legend(fontsize=9, frameon=False)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, fontsize=9, frameon=False)
     return figure
 
 
