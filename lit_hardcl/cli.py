@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import jsonargparse
 import torch
+import yaml
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from torch import nn
@@ -42,6 +43,7 @@ DEFAULTS = {
 
 
 COMMANDS: dict[str, str] = {  # modules of `commands/`, known by name only: they stand above this file
+    "compare": "methods x variants x seeds from one YAML, their table and figures",
 }
 
 
@@ -150,9 +152,9 @@ class CommandLine(LightningCLI):
         return self.__dict__.pop("config_dump")  # LightningCLI keeps it, and would keep it past later changes
 
 
-def command_line(args: list[str] | None = None, run: bool = True) -> CommandLine:
+def command_line(args: list[str] | None = None, run: bool = True, line: type[CommandLine] = CommandLine) -> CommandLine:
     """Parse ``args`` (``None``: those of the process), build everything and, if ``run``, run the subcommand."""
-    return CommandLine(
+    return line(
         LightningModule,
         LightningDataModule,
         subclass_mode_model=True,
@@ -168,6 +170,26 @@ def command_line(args: list[str] | None = None, run: bool = True) -> CommandLine
     )
 
 
+class Rehearsal(CommandLine):
+    """Parses options and builds what they name, but no trainer, which would speak of the machine."""
+
+    def _set_seed(self) -> None: ...
+
+    def instantiate_classes(self) -> None:
+        """Build, so that what a class refuses is heard."""
+        self.parser.instantiate_classes(self.config)
+
+
+def configuration(args: list[str]) -> dict[str, Any]:
+    """The whole configuration to which ``fit`` completes these options.
+
+    Raises:
+        ValueError: if a class refuses its options; the parser ends the process if it does.
+    """
+    rehearsal = command_line(args, run=False, line=Rehearsal)
+    return yaml.safe_load(rehearsal.parser.dump(rehearsal.config, skip_none=False))
+
+
 def main() -> None:
     """Run the command line; what the user got wrong ends in one sentence and exit code 2."""
     if os.getcwd() not in sys.path:  # a console script's path lacks it, and `--model mymodule.Mine` needs it
@@ -178,7 +200,12 @@ def main() -> None:
         sys.argv[2:] = ["--model.help", method[1]]
     try:
         if sys.argv[1:] and sys.argv[1] in COMMANDS:
-            _run_command(sys.argv[1], sys.argv[2:])
+            name, args, sys.argv[1:] = (
+                sys.argv[1],
+                sys.argv[2:],
+                [],
+            )  # LightningCLI would warn of those it does not parse
+            _run_command(name, args)
         else:
             command_line()
     except ValueError as error:
@@ -192,6 +219,7 @@ def main() -> None:
 def _run_command(name: str, args: list[str]) -> None:
     """Run a module's ``command``: a function, whose signature is the options, or a dict of functions by name."""
     command = importlib.import_module(f"lit_hardcl.commands.{name}").command
+    sys.argv[1:] = []  # a LightningCLI inside would warn of options it does not parse
     if isinstance(command, dict):
         jsonargparse.auto_cli(command, args=args, prog=f"lit-hardcl {name}")
         return

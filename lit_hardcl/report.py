@@ -193,7 +193,8 @@ def summary(trainer: pl.Trainer, record: RunRecord, title: str, yards: dict[str,
     if isinstance(trainer.logger, CSVLogger):
         places["metrics"] = Path(trainer.logger.log_dir) / "metrics.csv"
     lines += [f"{name:11} {place}" for name, place in places.items() if place]
-    if folder and folder.is_dir():
+    if folder and record.history:
+        folder.mkdir(parents=True, exist_ok=True)
         numbers = {
             "title": title,
             "seconds": record.seconds,

@@ -30,7 +30,10 @@ THIRD_PARTY = {  # a room that may import these packages only
     "functional": {"torch", "jaxtyping", *sys.stdlib_module_names},
     "theory": {"numpy", "scipy", *sys.stdlib_module_names},
 }
-SIDEWAYS = {("losses", "distributed")}  # a gather across processes: in distributed.py, called by losses
+SIDEWAYS = {
+    ("losses", "distributed"),  # a gather across processes: in distributed.py, called by losses
+    ("compare", "report"),  # a comparison reads what runs have reported
+}
 
 
 def imports(source: str) -> list[str]:

@@ -2,5 +2,6 @@
 
 from lit_hardcl.callbacks.linear import OnlineLinearProbe
 from lit_hardcl.callbacks.neighbours import OnlineKNN
+from lit_hardcl.callbacks.statistics import SimilarityStatistics
 
-__all__ = ["OnlineKNN", "OnlineLinearProbe"]
+__all__ = ["OnlineKNN", "OnlineLinearProbe", "SimilarityStatistics"]

@@ -103,7 +103,8 @@ def fit_linear_probe(
         raise ValueError("a linear probe needs labels, but no image has one")
     mean, std = features.mean(dim=0), features.std(dim=0, correction=0).clamp(min=1e-6)
     rows = (features - mean) / std
-    probe = nn.Linear(rows.shape[1], num_classes, device=rows.device)
+    # As zeros, by a way that draws no random number: evaluation must not change a training that it watches.
+    probe = nn.utils.skip_init(nn.Linear, rows.shape[1], num_classes, device=rows.device)
     nn.init.zeros_(probe.weight)
     nn.init.zeros_(probe.bias)
     optimizer = torch.optim.SGD(probe.parameters(), lr=learning_rate / rows.shape[1] ** 0.5, momentum=0.9)

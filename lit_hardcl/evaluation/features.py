@@ -53,10 +53,15 @@ def thinned(loader: DataLoader, limit: int) -> DataLoader:
     In the data set's own order, whatever the loader's sampler.
     """
     images = len(loader.dataset)  # type: ignore[arg-type]
-    rows = torch.linspace(0, images - 1, min(images, limit)).round().long().tolist()
+    return of_rows(loader, torch.linspace(0, images - 1, min(images, limit)).round().long())
+
+
+def of_rows(loader: DataLoader, rows: Int[Tensor, " rows"]) -> DataLoader:
+    """Load these rows of ``loader``'s data set, in this order, without a draw from torch's global random numbers."""
     return DataLoader(
-        Subset(loader.dataset, rows),
+        Subset(loader.dataset, rows.tolist()),
         batch_size=loader.batch_size,
         num_workers=loader.num_workers,
         collate_fn=loader.collate_fn,
+        generator=torch.Generator(),  # else every start of the loader draws a seed
     )

@@ -4,7 +4,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-COLOURS = {"same": "#1f77b4", "different": "#d95f02", "band": "#f4d58d", "ink": "#333333"}
+COLOURS = {"same": "#1f77b4", "different": "#d95f02", "difficult": "#6a3d9a", "band": "#f4d58d", "ink": "#333333"}
 
 
 def new_figure(width: float, height: float) -> tuple[Figure, Any]:
