@@ -7,12 +7,15 @@ import lightning.pytorch as pl
 import torch
 from jaxtyping import Int
 from lightning.pytorch.loggers import WandbLogger
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from lit_hardcl import distributed
 from lit_hardcl.callbacks.online import trained
 from lit_hardcl.callbacks.selection import Band, interval, selected_pairs
 from lit_hardcl.evaluation import (
+    Features,
+    SimilarityLevels,
     difficult_examples,
     extract_features,
     fit_linear_probe,
@@ -142,17 +145,19 @@ class SimilarityStatistics(pl.Callback):
         epoch = trainer.current_epoch + 1
         is_last = trainer.should_stop or epoch == trainer.max_epochs or trainer.global_step == trainer.max_steps
         if is_last or epoch % self.every_n_epochs == 0:
-            self._measure(trainer, pl_module)
+            data = trainer.datamodule  # type: ignore[attr-defined]
+            own = self._rows[distributed.rank() :: distributed.world_size()]
+            loader = of_rows(data.clean_train_dataloader(), own)
+            columns = extract_features(pl_module, loader, data.on_after_batch_transfer)
+            levels = self.measure(Features(*(distributed.gather_uneven(column) for column in columns)))._asdict()
+            for name in ("alpha", "beta", "gamma", "gap", "t", "eigenvalue"):
+                self._log(f"similarity_{name}", levels[name])
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw the similarities as they were last measured."""
         if self._measured is None or not self.figure or not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
-        features, targets, difficult = self._measured
-        band = self.band(pl_module)
-        drawn = similarity_histogram(
-            *pair_similarities(features, targets, difficult), None if band is None else interval(features, band)
-        )
+        drawn = self.drawn(self.band(pl_module))
         if folder := _folder(trainer):
             folder.mkdir(parents=True, exist_ok=True)
             drawn.savefig(folder / "similarity.png", dpi=130)
@@ -176,21 +181,26 @@ class SimilarityStatistics(pl.Callback):
         pos_high = getattr(criterion, "pos_high", None)
         return None if pos_high is None else Band(pos_high, getattr(criterion, "pos_low", None))
 
-    def _measure(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        data = trainer.datamodule  # type: ignore[attr-defined]
-        own = self._rows[distributed.rank() :: distributed.world_size()]
-        loader = of_rows(data.clean_train_dataloader(), own)
-        columns = extract_features(pl_module, loader, data.on_after_batch_transfer)
-        features, targets, indices = (distributed.gather_uneven(column) for column in columns)
+    def measure(self, columns: Features) -> SimilarityLevels:
+        """Levels of the subset's features, which are kept for the figure."""
         # One order whatever the number of processes, because the probe's training depends on it.
-        order = indices.argsort()
-        features, targets = features[order], targets[order]
+        features, targets, _ = (column[columns.indices.argsort()] for column in columns)
         probe = fit_linear_probe(features, targets, int(targets.max()) + 1, epochs=50, seed=self.seed)
         difficult = difficult_examples(probe(features), targets, self.hardest_share)
-        levels = similarity_levels(features, targets, difficult)._asdict()
-        for name in ("alpha", "beta", "gamma", "gap", "t", "eigenvalue"):
-            self._log(f"similarity_{name}", levels[name])
+        levels = similarity_levels(features, targets, difficult)
         self._measured = features, targets, difficult
+        return levels
+
+    def drawn(self, band: Band | None) -> Figure:
+        """The similarities as they were last measured, with the interval of the band.
+
+        Raises:
+            ValueError: if nothing was measured.
+        """
+        if self._measured is None:
+            raise ValueError("there is no figure of similarities that were not measured: call measure first")
+        pairs = pair_similarities(*self._measured)
+        return similarity_histogram(*pairs, None if band is None else interval(self._measured[0], band))
 
     def _log(self, name: str, value: float) -> None:
         self.log(name, value, sync_dist=True)  # type: ignore[attr-defined]
