@@ -29,6 +29,7 @@ def command(
     metric: Literal["linear_top1", "knn_top1", "online_linear_top1", "online_knn_top1"] = "linear_top1",
     jobs: int = 1,
     wandb_project: str | None = None,
+    dry_run: bool = False,
 ) -> None:
     """Train every method with every variant and seed, and compare them.
 
@@ -49,6 +50,7 @@ def command(
             or online.
         jobs: runs at a time; each gets its share of the processor's cores.
         wandb_project: log to this W&B project too, the comparison's runs in one group.
+        dry_run: check all runs and list those that are not finished, but run none.
     """
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}")
@@ -60,11 +62,13 @@ def command(
     seeds = [0, 1, 2] if seeds is None else seeds
     folder = Path(output)
     planned = trainings(files, methods, variants or {}, seeds, quiet, folder, wandb_project)
-    for training in planned:
-        _check(training)
+    _check(planned)
     done = sum(summary_of(training) is not None for training in planned)
     print(f"{len(planned)} runs, {done} of them finished before; all in {folder}", flush=True)
 
+    if dry_run:
+        print("\n".join(training.name for training in planned if summary_of(training) is None))
+        return
     failures = []
     for number, (training, error) in enumerate(run_all(planned, jobs), start=1):
         print(f"[{number}/{len(planned)}] {training.name}: {error or _told(training, metric)}", flush=True)
@@ -78,14 +82,19 @@ def command(
     print(f"table and figures in {folder}")
 
 
-def _check(training: Training) -> None:
+def _check(planned: list[Training]) -> None:
     """Refuse, before the first run, what cannot run, and what an earlier comparison ran with other options."""
-    try:
-        options = configuration(list(training.options))
-    except (SystemExit, ValueError):
-        print(f"{training.name} cannot be run:", file=sys.stderr)
-        raise
-    check_same_options(training, options)
+    known: dict[
+        tuple[str, str], dict[str, Any]
+    ] = {}  # a configuration takes a moment, and the seeds' differ in the seed
+    for training in planned:
+        kind = training.variant, training.method
+        try:
+            known[kind] = known.get(kind) or configuration(list(training.options))
+        except (SystemExit, ValueError):
+            print(f"{training.name} cannot be run:", file=sys.stderr)
+            raise
+        check_same_options(training, {**known[kind], "seed_everything": training.seed})
 
 
 def _told(training: Training, metric: str) -> str:

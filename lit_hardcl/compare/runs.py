@@ -17,7 +17,6 @@ from lit_hardcl.report import differences, read_checkpoint
 
 # Before Python starts, or it is too late: see the README on CPUs.
 KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "17179869184"}
-IDENTITY = ("seed_everything", "model", "data", "trainer")
 
 
 def summary_of(training: Training) -> dict[str, Any] | None:
@@ -33,12 +32,18 @@ def check_same_options(training: Training, options: dict[str, Any]) -> None:
         ValueError: naming the options that differ.
     """
     for file in training.folder.rglob("config.yaml"):
-        here, there = ({name: c.get(name) for name in IDENTITY} for c in (options, yaml.safe_load(file.read_text())))
+        here, there = (_identity(given) for given in (options, yaml.safe_load(file.read_text())))
         if lines := differences(here, there):
             raise ValueError(
                 f"{training.folder} holds a run with other options: choose another --output, or remove that folder\n  "
                 + "\n  ".join(lines[:5])
             )
+
+
+def _identity(options: dict[str, Any]) -> dict[str, Any]:
+    """What makes a run the one it is; where it logs does not."""
+    parts = {name: options.get(name) for name in ("seed_everything", "model", "data", "trainer")}
+    return {**parts, "trainer": {**(parts["trainer"] or {}), "logger": None}}
 
 
 def run_all(trainings: Sequence[Training], jobs: int = 1) -> Iterator[tuple[Training, str]]:
