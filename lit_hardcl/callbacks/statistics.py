@@ -45,7 +45,8 @@ class SimilarityStatistics(pl.Callback):
     Args:
         subset_size: training images measured, at least a batch and two of each class; all, if there are fewer. Two
             of each class are in the subset, the others are chosen at random among those with a label. Time grows with
-            its third power: 1024 images take about half a second besides their forward pass.
+            its third power: 1024 images take about a quarter of a second besides their
+            forward pass.
         every_n_epochs: measure the subset at the end of every n-th epoch, and of the last.
         hardest_share: of each class's images, how many count as difficult examples, in (0, 1).
         pos_high: where an anchor's selected keys begin, as a fraction of its ranked keys; ``None``: as the module's
@@ -143,7 +144,7 @@ class SimilarityStatistics(pl.Callback):
         # Written down already, so that a checkpoint of this moment starts the next epoch from nothing.
         self._counts.zero_()
         epoch = trainer.current_epoch + 1
-        is_last = trainer.should_stop or epoch == trainer.max_epochs or trainer.global_step == trainer.max_steps
+        is_last = trainer.should_stop or epoch == trainer.max_epochs or 0 < trainer.max_steps <= trainer.global_step
         if is_last or epoch % self.every_n_epochs == 0:
             data = trainer.datamodule  # type: ignore[attr-defined]
             own = self._rows[distributed.rank() :: distributed.world_size()]
