@@ -34,6 +34,7 @@ class WarmupCosine(LRScheduler):
             raise ValueError(f"total_steps must be at least 1, got {total_steps}")
         self.warmup_ratio = warmup_ratio
         self.total_steps = total_steps
+        self._is_open = total_steps is None
         super().__init__(optimizer)
 
     def get_lr(self) -> list[float | Tensor]:
@@ -41,12 +42,14 @@ class WarmupCosine(LRScheduler):
         return [base * self._factor(self.last_epoch) for base in self.base_lrs]
 
     def fill_total_steps(self, total_steps: float) -> None:
-        """Set ``total_steps`` if it was left open, and the learning rates of the first step by it.
+        """Set ``total_steps`` if it was left open, and the learning rates of the coming step by it.
+
+        May be called again, when a training turns out to be shorter or longer.
 
         Raises:
             ValueError: if ``total_steps`` is infinite: a cosine needs an end.
         """
-        if self.total_steps is not None:
+        if not self._is_open:
             return
         if not math.isfinite(total_steps):
             raise ValueError("WarmupCosine needs the end of training: set the trainer's max_epochs or max_steps")
@@ -57,7 +60,8 @@ class WarmupCosine(LRScheduler):
 
     def state_dict(self) -> dict[str, Any]:
         """All but ``total_steps``: a resumed training ends where its own trainer says."""
-        return {name: value for name, value in super().state_dict().items() if name != "total_steps"}
+        own = ("total_steps", "_is_open")
+        return {name: value for name, value in super().state_dict().items() if name not in own}
 
     def _factor(self, step: int) -> float:
         if self.total_steps is None:
