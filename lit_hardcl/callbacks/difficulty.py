@@ -5,6 +5,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lit_hardcl import distributed
+from lit_hardcl.callbacks.selected import SelectedPairs
 
 
 class ImageScores:
@@ -27,15 +28,27 @@ class ImageScores:
         self.values = torch.full((len(self.indices),), torch.nan, dtype=torch.float64)
         # Sums of score, of rows seen, and of target: one row per image, a last one for images that are none of these.
         self._sums = torch.zeros(len(self.indices) + 1, 3, dtype=torch.float64)
-        self._pending: list[tuple[Tensor, ...]] = []
+        self._pending: list[tuple[Tensor, ...]] = []  # indices, scores, times seen, targets
 
-    def add(self, indices: Int[Tensor, " rows"], scores: Float[Tensor, " rows"]) -> None:
-        """Add to the scores of images, which may repeat, without waiting for a device."""
-        self._pending.append((indices, scores, torch.zeros_like(scores), torch.zeros_like(indices)))
+    def add_pairs(self, pairs: SelectedPairs) -> None:
+        """Add how strongly the images of a step stand in its selected pairs, without waiting for a device."""
+        strength = pairs.similarity.clamp(min=0) * pairs.selected / pairs.similarity.shape[1]
+        as_anchor, as_key = strength.sum(dim=1), strength.sum(dim=0)
+        self._pending.append((pairs.anchor_indices, as_anchor, torch.ones_like(as_anchor), pairs.anchor_targets))
+        self._pending.append((pairs.key_indices, as_key, torch.zeros_like(as_key), torch.zeros_like(pairs.key_indices)))
 
-    def see(self, indices: Int[Tensor, " rows"], targets: Int[Tensor, " rows"], scores: Float[Tensor, " rows"]) -> None:
-        """As `add`, and count that each image was seen once: a score is the sum over how often it was seen."""
-        self._pending.append((indices, scores, torch.ones_like(scores), targets))
+    def add_margins(
+        self, logits: Float[Tensor, "rows classes"], targets: Int[Tensor, " rows"], indices: Int[Tensor, " rows"]
+    ) -> None:
+        """Add minus the gap between the two largest softmax outputs of each row, without waiting for a device.
+
+        Raises:
+            ValueError: if there are not two classes.
+        """
+        if logits.shape[1] < 2:
+            raise ValueError(f"a margin needs at least two classes, got {logits.shape[1]}")
+        largest = logits.softmax(dim=1).topk(2, dim=1).values
+        self._pending.append((indices, largest[:, 1] - largest[:, 0], torch.ones_like(largest[:, 0]), targets))
 
     def bring_together(self) -> None:
         """Sum what all processes have added; every process must call it."""

@@ -1,6 +1,5 @@
 """DifficultyFilter: goes on with the training without the most difficult images."""
 
-import math
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +13,7 @@ from lit_hardcl.callbacks.linear import OnlineLinearProbe
 from lit_hardcl.callbacks.score_files import log_folder, read_scores, write_scores
 from lit_hardcl.callbacks.selected import band, selected_pairs, step_rows
 from lit_hardcl.functional.selection import check_band
-from lit_hardcl.optim import WarmupCosine
+from lit_hardcl.optim import fit_schedules
 
 
 class DifficultyFilter(pl.Callback):
@@ -37,7 +36,7 @@ class DifficultyFilter(pl.Callback):
     ``filter_mixed_share``) and ``filter_mixed_recall`` (of the mixed images, the share removed; by chance
     ``filter_removed_share``). Writes ``difficulty_epoch_N.csv`` (index, score, class, kept) into the logger's folder.
 
-    Several processes remove the same images, and a resumed run those of an unbroken one. Fewer images are fewer steps:
+    Several processes remove the same images, a resumed run those of an unbroken one. Fewer images are fewer steps:
     a :class:`~lit_hardcl.optim.WarmupCosine` without ``total_steps`` is fitted anew to what is left, other schedules
     stay as they are.
 
@@ -117,12 +116,13 @@ class DifficultyFilter(pl.Callback):
         self._forget()
 
     def _forget(self) -> None:
-        self._scores: ImageScores | None = None
+        self._scores: Any = None  # ImageScores, once the images are known
         self._removed: Bool[Tensor, " images"] | None = None
         self._changed: tuple[int, int] | None = None  # epoch and step since when the present images are trained on
         self._unwritten: int | None = None
         self._reload_every: int | None = None
         self._data: Any = None
+        self._probe: Any = None
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Check that all is there and, for 0 epochs, filter."""
@@ -157,54 +157,54 @@ class DifficultyFilter(pl.Callback):
         if self._scores is None:
             self._scores = ImageScores(torch.arange(len(trainer.train_dataloader.dataset)))  # type: ignore[union-attr]
             self._check_shares(trainer)
-        self._fit_schedules(trainer)
+        self.on_train_epoch_start(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Fit the learning rates to the steps that are left."""
         if self._reload_every is not None:
             trainer.reload_dataloaders_every_n_epochs = self._reload_every  # type: ignore[attr-defined]
             self._reload_every = None
-        self._fit_schedules(trainer)
+        if self._changed is not None:
+            fit_schedules(trainer, *self._changed)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Score the images of this step."""
-        if self.score == "given" or self._scores is None or batch_idx % self.every_n_steps:
-            return
-        if self.score == "pairs":
+        """Score the images of this step; after an epoch's last step, filter or restore where the options say so."""
+        if batch_idx % self.every_n_steps == 0 and self.score == "pairs":
             gather = getattr(getattr(pl_module, "criterion", None), "gather_distributed", True)
-            pairs = selected_pairs(outputs, *band(pl_module, self.pos_high, self.pos_low), gather)
-            strength = pairs.similarity.clamp(min=0) * pairs.selected / pairs.similarity.shape[1]
-            self._scores.see(pairs.anchor_indices, pairs.anchor_targets, strength.sum(dim=1))
-            self._scores.add(pairs.key_indices, strength.sum(dim=0))
-            return
-        features, targets, indices = step_rows(outputs)
-        with torch.no_grad(), torch.autocast(features.device.type, enabled=False):
-            logits = _probe(trainer).scores(features)  # type: ignore[union-attr]
-        if logits is not None:
-            largest = logits.softmax(dim=1).topk(2, dim=1).values
-            self._scores.see(indices, targets, largest[:, 1] - largest[:, 0])
+            self._scores.add_pairs(selected_pairs(outputs, *band(pl_module, self.pos_high, self.pos_low), gather))
+        elif batch_idx % self.every_n_steps == 0 and self.score == "margin":
+            features, targets, indices = step_rows(outputs)
+            logits = self._probe.scores(features.float())
+            if logits is not None:
+                self._scores.add_margins(logits, targets, indices)
+        # Not at the end of the epoch: a checkpoint of its validation would miss it, and Lightning not make up for it.
+        if trainer.is_last_batch or batch_idx + 1 >= trainer.num_training_batches:
+            self._end_epoch(trainer, trainer.current_epoch + 1)
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Filter or restore where the epoch says so, and log what is out."""
-        scores: ImageScores = self._scores  # type: ignore[assignment]
-        scores.bring_together()
-        done, before = trainer.current_epoch + 1, trainer.reload_dataloaders_every_n_epochs  # type: ignore[attr-defined]
+    def _end_epoch(self, trainer: pl.Trainer, done: int) -> None:
+        self._scores.bring_together()
+        before = trainer.reload_dataloaders_every_n_epochs  # type: ignore[attr-defined]
         if done in self.share_at:
-            scores.take_means()
+            self._scores.take_means()
             self._filter(done, trainer.global_step)
         elif done == self.restore_at:
             self._removed, self._changed = None, (done, trainer.global_step)
             self._data.keep(None)
-        if self._changed == (done, trainer.global_step) and trainer.reload_dataloaders_every_n_epochs == before:  # type: ignore[attr-defined]
+        else:
+            before = None
+        if trainer.reload_dataloaders_every_n_epochs == before:  # type: ignore[attr-defined]
             trainer.reload_dataloaders_every_n_epochs, self._reload_every = 1, before  # type: ignore[attr-defined]
-        out = torch.zeros_like(scores.indices, dtype=torch.bool) if self._removed is None else self._removed
         folder = log_folder(trainer)
         if self._unwritten is not None and folder is not None and trainer.is_global_zero:
-            write_scores(folder / f"difficulty_epoch_{self._unwritten}.csv", scores, out)
+            write_scores(folder / f"difficulty_epoch_{self._unwritten}.csv", self._scores, self._out())
         self._unwritten = None
-        self.log_dict(shares(scores.indices, out, getattr(self._data, "mixed_indices", None)), sync_dist=True)  # type: ignore[attr-defined]
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log what is out."""
+        mixed = getattr(self._data, "mixed_indices", None)
+        self.log_dict(shares(self._scores.indices, self._out(), mixed), sync_dist=True)  # type: ignore[attr-defined]
 
     def state_dict(self) -> dict[str, Any]:
         """Scores, what is out, and since when: plain tensors and numbers."""
@@ -212,31 +212,22 @@ class DifficultyFilter(pl.Callback):
             return {}
         return {"scores": self._scores.state_dict(), "removed": self._removed, "changed": self._changed}
 
+    def _out(self) -> Bool[Tensor, " images"]:
+        return torch.zeros_like(self._scores.indices, dtype=torch.bool) if self._removed is None else self._removed
+
     def _filter(self, done: int, step: int = 0) -> None:
-        scores: ImageScores = self._scores  # type: ignore[assignment]
+        scores = self._scores
         removed = hardest(scores.values, scores.targets, self.share_at[done], self.per_class)
         check_classes(removed, scores.targets)
         self._removed, self._changed, self._unwritten = removed, (done, step), done
         self._data.keep(scores.indices[~removed])
 
-    def _fit_schedules(self, trainer: pl.Trainer) -> None:
-        """Let the schedules end with the training: their steps were counted before images went or came."""
-        if self._changed is None or trainer.max_epochs in (None, -1):
-            return
-        epoch, step = self._changed
-        total = step + (trainer.max_epochs - epoch) * math.ceil(
-            trainer.num_training_batches / trainer.accumulate_grad_batches
-        )
-        for config in trainer.lr_scheduler_configs:
-            if isinstance(config.scheduler, WarmupCosine):
-                config.scheduler.fill_total_steps(total if trainer.max_steps == -1 else min(total, trainer.max_steps))
-
     def _check_shares(self, trainer: pl.Trainer) -> None:
         if self.per_class and not hasattr(self._data, "train_images"):
             return  # the steps will tell the classes
-        smallest = getattr(self._data, "batch_size", 1) * trainer.world_size
+        smallest = (getattr(self._data, "batch_size", None) or 1) * trainer.world_size
         for share in self.share_at.values():
-            check_shares(self._scores, share, self.per_class, smallest)  # type: ignore[arg-type]
+            check_shares(self._scores, share, self.per_class, smallest)
 
     def _check_needs(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not callable(getattr(self._data, "keep", None)):
@@ -253,11 +244,8 @@ class DifficultyFilter(pl.Callback):
                 "score='pairs' needs a band of selected pairs, but neither the filter nor the module's criterion has "
                 "one: give pos_high (about one over the number of classes) and pos_low"
             )
-        if self.score == "margin" and _probe(trainer) is None:
+        self._probe = next((each for each in trainer.callbacks if isinstance(each, OnlineLinearProbe)), None)  # type: ignore[attr-defined]
+        if self.score == "margin" and self._probe is None:
             raise ValueError(
                 "score='margin' needs an OnlineLinearProbe among the trainer's callbacks, got none: add it"
             )
-
-
-def _probe(trainer: pl.Trainer) -> OnlineLinearProbe | None:
-    return next((each for each in trainer.callbacks if isinstance(each, OnlineLinearProbe)), None)  # type: ignore[attr-defined]

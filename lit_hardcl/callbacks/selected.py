@@ -24,12 +24,13 @@ class SelectedPairs(NamedTuple):
 
 
 def step_rows(outputs: Any) -> tuple[Float[Tensor, "rows width"], Int[Tensor, " rows"], Int[Tensor, " rows"]]:
-    """Features, targets and indices of a training step, one row per view and image.
+    """Features, detached, targets and indices of a training step, one row per view and image.
 
     Raises:
         ValueError: if the step did not return them all.
     """
-    features, targets = trained(outputs)
+    _, targets = trained(outputs)
+    features = outputs["features"].detach()
     indices = outputs.get("indices")
     if indices is None or len(indices) == 0 or len(features) % len(indices):
         found = "none" if indices is None else f"{len(indices)} for {len(features)} rows of features"
