@@ -29,16 +29,16 @@ class DifficultyFilter(pl.Callback):
     - ``"given"``: read from ``scores_file``, such as the CSV of another run.
 
     Scores are accumulated from what the training steps return, at no extra forward, over the epochs since the last
-    filtering. All images are ranked by their newest score, ties by index; one that is out keeps the score it went
-    with, and one that was never scored stays in. Held-out images are never touched. Logs, at the end of every epoch,
+    filtering. A fit begins with all images. All are ranked by their newest score, ties by index; one that is out keeps
+    the score it went with, one that was never scored stays in. Held-out images are never touched. Logs, every epoch,
     ``filter_removed`` and ``filter_removed_share`` of the next; with a data module that has ``mixed_indices``, after a
     filtering also ``filter_mixed_precision`` (of the removed images, the share that is mixed; by chance
     ``filter_mixed_share``) and ``filter_mixed_recall`` (of the mixed images, the share removed; by chance
     ``filter_removed_share``). Writes ``difficulty_epoch_N.csv`` (index, score, class, kept) into the logger's folder.
 
-    Several processes remove the same images, a resumed run those of an unbroken one. Fewer images are fewer steps:
-    a :class:`~lit_hardcl.optim.WarmupCosine` without ``total_steps`` is fitted anew to what is left, other schedules
-    stay as they are.
+    Several processes remove the same images, a resumed run those of an unbroken one. Fewer images are fewer steps: a
+    :class:`~lit_hardcl.optim.WarmupCosine` without ``total_steps`` is fitted anew to what is left, with a small jump;
+    other schedules stay as they are, and a resumed run may count its ``estimated_stepping_batches`` by kept images.
 
     All training images are those of the data module's ``train_images`` (``indices``, ``targets``) or, if it has none,
     the positions in its training data set. It needs one method, after which its ``train_dataloader`` is called again:
@@ -131,8 +131,8 @@ class DifficultyFilter(pl.Callback):
         self._forget()
         self._data = trainer.datamodule  # type: ignore[attr-defined]
         self._check_needs(trainer, pl_module)
-        images = getattr(self._data, "train_images", None)
-        if images is not None:
+        self._data.keep(None)  # a data module may come from an earlier fit
+        if (images := getattr(self._data, "train_images", None)) is not None:
             self._scores = ImageScores(images.indices, images.targets)
         if self.scores_file is not None:
             indices, values = read_scores(Path(self.scores_file))
@@ -246,6 +246,4 @@ class DifficultyFilter(pl.Callback):
             )
         self._probe = next((each for each in trainer.callbacks if isinstance(each, OnlineLinearProbe)), None)  # type: ignore[attr-defined]
         if self.score == "margin" and self._probe is None:
-            raise ValueError(
-                "score='margin' needs an OnlineLinearProbe among the trainer's callbacks, got none: add it"
-            )
+            raise ValueError("score='margin' needs an OnlineLinearProbe among the trainer's callbacks, got none")
