@@ -14,7 +14,7 @@ PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 COMMANDS = re.findall(r"^python train\.py (.*)$", README.replace("\\\n", ""), re.MULTILINE)
 
 
-@pytest.mark.parametrize("code", PYTHON, ids=["module", "loss", "callback"])
+@pytest.mark.parametrize("code", PYTHON, ids=["module", "loss", "callback", "filter"])
 @pytest.mark.filterwarnings("ignore:.*does not have many workers")
 @pytest.mark.filterwarnings("ignore:The number of training batches")
 @pytest.mark.filterwarnings("ignore:.*`tensorboardX` has been removed")

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from commands import CONFIGS
 
-from lit_hardcl import modules
+from lit_hardcl import DifficultyFilter, modules
 from lit_hardcl.cli import command_line
 from lit_hardcl.data import DATASETS
 
@@ -85,6 +85,17 @@ def test_every_data_set_builds_with_spacl_and_its_ablations(data, method, monkey
     assert cli.datamodule.clean_view
     assert cli.datamodule.num_views >= 3, "of fewer views all are positives, farthest or random"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("data", DATA)
+def test_every_data_set_builds_with_the_filter_beside_the_usual_callbacks(data, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    usual = [type(callback).__name__ for callback in build(monkeypatch, data).trainer.callbacks]
+    callbacks = build(monkeypatch, data, "callbacks/filter").trainer.callbacks
+    (difficulty,) = (callback for callback in callbacks if isinstance(callback, DifficultyFilter))
+    assert sorted(type(callback).__name__ for callback in callbacks) == sorted([*usual, "DifficultyFilter"])
+    assert (difficulty.score, difficulty.share_at) == ("pairs", {20: 0.1})
+    assert 2 <= len((CONFIGS / "callbacks/filter.yaml").read_text().splitlines()) <= 6
 
 
 @pytest.mark.parametrize("data", DATA)
