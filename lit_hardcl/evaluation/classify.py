@@ -76,11 +76,11 @@ def fit_linear_probe(
     epochs: int = 100,
     batch_size: int = 512,
     learning_rate: float = 1.0,
+    standardise: bool = True,
     seed: int = 0,
 ) -> nn.Linear:
     """Train a linear classifier on frozen features: SGD with momentum 0.9 and a cosine schedule.
 
-    Features are standardised while training, and the standardisation is folded into the weights that come back.
     Images without a label (-1) are left out.
 
     Args:
@@ -90,6 +90,9 @@ def fit_linear_probe(
         epochs: passes over the images, at least 1.
         batch_size: images a step, at least 1.
         learning_rate: positive; its start, falling to 0.
+        standardise: train on features of mean 0 and variance 1, with the rate divided by the root of their number, so
+            that one rate fits all widths and scales; the standardisation is folded into the weights that come back.
+            False trains on the features as they are with the rate as it is, the usual protocol of publications.
         seed: of the order of the images.
 
     Raises:
@@ -101,12 +104,16 @@ def fit_linear_probe(
     features, targets = features[labelled].float(), targets[labelled]
     if len(features) == 0:
         raise ValueError("a linear probe needs labels, but no image has one")
-    mean, std = features.mean(dim=0), features.std(dim=0, correction=0).clamp(min=1e-6)
+    if standardise:
+        mean, std = features.mean(dim=0), features.std(dim=0, correction=0).clamp(min=1e-6)
+        learning_rate /= features.shape[1] ** 0.5
+    else:
+        mean, std = torch.zeros_like(features[0]), torch.ones_like(features[0])
     rows = (features - mean) / std
     probe = nn.Linear(rows.shape[1], num_classes, device=rows.device)
     nn.init.zeros_(probe.weight)
     nn.init.zeros_(probe.bias)
-    optimizer = torch.optim.SGD(probe.parameters(), lr=learning_rate / rows.shape[1] ** 0.5, momentum=0.9)
+    optimizer = torch.optim.SGD(probe.parameters(), lr=learning_rate, momentum=0.9)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
     generator = torch.Generator().manual_seed(seed)
     for _ in range(epochs):

@@ -22,6 +22,7 @@ def extract_features(
     model: nn.Module,
     batches: Iterable[Any],
     prepare: Callable[[Any, int], Any] | None = None,
+    combine: Callable[[list[Tensor]], Tensor] | None = None,
 ) -> Features:
     """Pass the first view of every batch through ``model`` in evaluation mode; float32 rows on the CPU.
 
@@ -29,6 +30,7 @@ def extract_features(
         model: from images to features, which are flattened. Its device is used and its mode restored.
         batches: positionally ``(views, targets, indices)`` once prepared, such as a data loader.
         prepare: turns what ``batches`` yields into that, as a data module's ``on_after_batch_transfer`` does.
+        combine: makes one row of the features of all views of an image; all views are passed then.
 
     Raises:
         ValueError: if there is no image.
@@ -39,7 +41,8 @@ def extract_features(
     rows: list[tuple[Tensor, Tensor, Tensor]] = []
     for raw in batches:
         views, targets, indices = (prepare(raw, 0) if prepare else raw)[:3]
-        rows.append((model(views[0].to(device)).flatten(1).float().cpu(), targets.cpu(), indices.cpu()))
+        features = [model(view.to(device)).flatten(1).float() for view in views[: None if combine else 1]]
+        rows.append(((combine(features) if combine else features[0]).cpu(), targets.cpu(), indices.cpu()))
     for module, mode in modes.items():
         module.training = mode
     if not rows:
