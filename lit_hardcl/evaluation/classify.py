@@ -1,7 +1,10 @@
-"""Classifiers on frozen features: weighted nearest neighbours and a linear probe."""
+"""Classifiers on frozen features: weighted nearest neighbours, a linear probe, and a logistic regression."""
 
 import torch
 from jaxtyping import Float, Int
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -126,3 +129,34 @@ def fit_linear_probe(
         probe.weight.div_(std)
         probe.bias.sub_(probe.weight @ mean)
     return probe.requires_grad_(False)
+
+
+def logistic_predict(
+    features: Float[Tensor, "queries width"],
+    bank: Float[Tensor, "bank width"],
+    bank_targets: Int[Tensor, " bank"],
+    max_images: int = 5000,
+    max_iter: int = 1000,
+) -> Int[Tensor, " queries"]:
+    """Class of each query by scikit-learn's logistic regression on standardised features.
+
+    A cross-check of the probe, with another optimiser and an L2 penalty (C = 1).
+
+    Args:
+        features: rows to classify.
+        bank: rows with known classes.
+        bank_targets: classes, or -1 for rows to leave out.
+        max_images: most rows of the bank to fit, evenly spaced.
+        max_iter: of L-BFGS; scikit-learn warns if it is reached.
+
+    Raises:
+        ValueError: if the bank has labels of fewer than two classes.
+    """
+    labelled = (bank_targets >= 0).nonzero().flatten()
+    rows = labelled[torch.linspace(0, len(labelled) - 1, min(len(labelled), max_images)).round().long()]
+    classes = bank_targets[rows].unique()
+    if len(classes) < 2:
+        raise ValueError(f"a logistic regression needs labels of at least two classes, got {classes.tolist()}")
+    regression = make_pipeline(StandardScaler(), LogisticRegression(max_iter=max_iter))
+    regression.fit(bank[rows].cpu().numpy(), bank_targets[rows].cpu().numpy())
+    return torch.from_numpy(regression.predict(features.cpu().numpy())).to(bank_targets)

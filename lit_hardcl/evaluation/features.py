@@ -1,12 +1,16 @@
 """Features of a whole data set, computed once."""
 
-from collections.abc import Callable, Iterable
+import copy
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
+
+from lit_hardcl.data import Batch, ContrastiveDataModule, Images, RawBatch
+from lit_hardcl.data.loading import Pick, RandomBatches, as_fetched
 
 
 class Features(NamedTuple):
@@ -63,3 +67,20 @@ def thinned(loader: DataLoader, limit: int) -> DataLoader:
         num_workers=loader.num_workers,
         collate_fn=loader.collate_fn,
     )
+
+
+def random_view_batches(
+    data: ContrastiveDataModule, images: Images, num_views: int, seed: int, device: torch.device | str = "cpu"
+) -> Iterator[Batch]:
+    """Random views of every image in the order of ``images``, by the data module's own recipe, made on ``device``."""
+    data = copy.copy(data)
+    data.clean_view = False
+    loader = DataLoader(
+        RandomBatches(images, data.image_size, data.augmentation, num_views, seed),
+        batch_size=data.eval_batch_size,
+        sampler=[Pick(row, row, 0) for row in range(len(images))],  # type: ignore[arg-type]
+        num_workers=data.num_workers,
+        collate_fn=as_fetched,
+    )
+    for raw in loader:
+        yield data.on_after_batch_transfer(RawBatch(*(column.to(device) for column in raw)), 0)
