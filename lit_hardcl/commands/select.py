@@ -1,7 +1,7 @@
 """``lit-hardcl select``: a core of the training images, as a JSON file that ``--data.train_indices`` reads."""
 
 import sys
-from importlib.metadata import version
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Literal
 
@@ -20,10 +20,12 @@ from lit_hardcl.report import write_json
 
 __all__ = ["command", "defaults"]
 
+PACKAGES = ("lit-hardcl", "torch", "scikit-learn")
+
 
 def command(
     checkpoint: str,
-    share: float,
+    share: float | None = None,
     by: Literal["clusters", "labels"] = "clusters",
     clusters: int | None = None,
     views: int = 4,
@@ -41,8 +43,8 @@ def command(
 
     Args:
         checkpoint: of a run of this library, beside its config.yaml; or any file of a backbone's weights.
-        share: of each class, above 0 and below 1. arXiv:2501.01317 (Fig. 1) took 0.2 of CIFAR-10, 0.95 of CIFAR-100,
-            0.8 of STL-10 and 0.6 of TinyImageNet.
+        share: of each class, to be given, above 0 and below 1. arXiv:2501.01317 (Fig. 1) took 0.2 of CIFAR-10, 0.95
+            of CIFAR-100, 0.8 of STL-10 and 0.6 of TinyImageNet.
         by: classes by k-means on the features, or by the labels.
         clusters: how many; as many as the data have classes if not given.
         views: random views of each image.
@@ -55,7 +57,7 @@ def command(
         prefix: of the backbone's names in the checkpoint, such as `module.encoder.`; found if not given.
         classifier: part of the backbone to leave out, such as torchvision's `fc`, since features come before it.
     """
-    if not 0 < share < 1:  # before the images are looked at; the choice itself asks again
+    if share is None or not 0 < share < 1:  # before any image is looked at; the choice itself asks again
         raise ValueError(f"share must be above 0 and below 1, got {share}")
     if views < 1:
         raise ValueError(f"views must be at least 1, got {views}")
@@ -79,6 +81,7 @@ def command(
         {
             "indices": images.indices[rows].tolist(),
             "dataset": data.dataset,
+            "variant": {"mix_fraction": data.mix_fraction, "imbalance": data.imbalance, "seed": data.seed},
             "images": len(images),
             "share": share,
             "by": by,
@@ -89,11 +92,8 @@ def command(
             "checkpoint": checkpoint,
             "sha256": digest,
             "command": ["lit-hardcl", *sys.argv[1:]],
-            "versions": {name: version(name) for name in ("lit-hardcl", "torch", "scikit-learn")},
+            "versions": {name: found.version for name in PACKAGES for found in distributions(name=name)},
         },
     )
     print(f"{len(rows)} of {len(images)} images of {data.dataset}, from {len(classes.unique())} {by}")
-    for number in classes.unique().tolist():
-        name = data.class_names[number] if by == "labels" else number
-        print(f"  {name!s:20}{int((classes[rows] == number).sum()):>8} of {int((classes == number).sum())}")
     print(f"core        {file}\nto train on it: --data.train_indices {file}")

@@ -13,7 +13,7 @@ from lit_hardcl.report import read_checkpoint, run_config
 
 
 def defaults(args: list[str]) -> dict[str, Any]:
-    """Return the backbone and the data of the run that left the checkpoint among ``args``, as options may change them."""
+    """Return backbone and data of the run that left the checkpoint among ``args``; options may change them."""
     free = [arg for before, arg in zip(["", *args], args, strict=False) if before[:1] != "-" or "=" in before]
     path = next((Path(arg) for arg in free if Path(arg).is_file()), None)
     config = run_config(path, read_checkpoint(path, "checkpoint", bare=True)) if path else {}

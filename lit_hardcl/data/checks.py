@@ -48,7 +48,9 @@ def read_indices(source: str | list[int]) -> list[int]:
     if isinstance(found, dict):
         found = found.get("indices")
     if not isinstance(found, list):
-        raise ValueError(f"train_indices must hold a list, or a mapping with one under 'indices', got neither: {source}")
+        raise ValueError(
+            f"train_indices must hold a list, or a mapping with one under 'indices', got neither: {source}"
+        )
     if not all(type(index) is int for index in found):
         raise ValueError(f"train_indices must hold whole numbers only, got others in {source}")
     return found

@@ -20,10 +20,7 @@ def load_backbone(backbone: nn.Module, state: Mapping[str, Tensor], prefix: str 
     prefix = _found(ours, state) if prefix is None else prefix
     theirs = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
     if wrong := misfit(ours, theirs):
-        raise ValueError(
-            f"the checkpoint does not fit this {type(backbone).__name__}: behind the prefix {prefix!r}, {wrong}; "
-            f"it has {_some(sorted({name.split('.')[0] for name in state}))}"
-        )
+        raise ValueError(f"the checkpoint does not fit this {type(backbone).__name__} by prefix {prefix!r}: {wrong}")
     backbone.load_state_dict(theirs)
     return prefix
 
