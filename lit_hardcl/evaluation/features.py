@@ -78,7 +78,7 @@ def random_view_batches(
     loader = DataLoader(
         RandomBatches(images, data.image_size, data.augmentation, num_views, seed),
         batch_size=data.eval_batch_size,
-        sampler=[Pick(row, row, 0) for row in range(len(images))],  # type: ignore[arg-type]
+        sampler=[Pick(row, row, 0) for row in range(len(images))],
         num_workers=data.num_workers,
         collate_fn=as_fetched,
     )

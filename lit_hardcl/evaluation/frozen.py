@@ -105,13 +105,14 @@ def measured(
     Uniformity and effective rank are those of clean held-out images.
     """
     train, held_out = (Features(*(column.to(device) for column in split)) for split in (frozen.train, frozen.held_out))
+    first, second = frozen.pairs.chunk(2, dim=1)
     numbers = accuracies(train, held_out, num_classes, probe, neighbours, seed)
     if numbers:
         classes = logistic_predict(held_out.features, train.features, train.targets)
         numbers["val_logistic_top1"] = share_right(classes, held_out.targets)
     return {
         **numbers,
-        "alignment": alignment(*frozen.pairs.chunk(2, dim=1)),
+        "alignment": alignment(first, second),
         "uniformity": uniformity(held_out.features),
         "rank_me": rank_me(held_out.features),
     }
@@ -166,7 +167,7 @@ def _digest(*parts: object) -> str:
     for part in parts:
         if isinstance(part, Tensor):
             digest.update(repr((part.shape, part.dtype)).encode())
-            digest.update(part.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+            digest.update(part.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
         else:
             digest.update(repr(part).encode())
     return digest.hexdigest()

@@ -10,9 +10,10 @@ from lit_hardcl import ContrastiveDataModule
 from lit_hardcl.commands import select
 from lit_hardcl.evaluation import extract_features, random_view_batches
 
+VARIANT = ["--data.imbalance", "5", "--data.mix_fraction", "0.2", "--data.seed", "4"]
 
-@pytest.mark.parametrize("by", ["clusters", "labels"])
-@pytest.mark.parametrize("variant", [[], ["--data.imbalance", "5", "--data.mix_fraction", "0.2", "--data.seed", "4"]])
+
+@pytest.mark.parametrize(("by", "variant"), [("clusters", []), ("labels", VARIANT)])
 def test_a_core_is_selected_and_trained_on(by, variant, run, weights, tmp_path):
     options = ["net.pt", *BACKBONE, *variant, "--share", "0.3", "--by", by]
     code, output, errors = run("select", *options)
