@@ -44,7 +44,16 @@ DEFAULTS = {
 
 COMMANDS: dict[str, str] = {  # modules of `commands/`, known by name only: they stand above this file
     "compare": "methods x variants x seeds from one YAML, their table and figures",
+    "evaluate": "what a backbone's features are worth: probe, neighbours, alignment, uniformity, rank",
+    "select": "a core of the training images, chosen with a trained backbone, for --data.train_indices",
 }
+
+
+class Help(jsonargparse.DefaultHelpFormatter):
+    """Help without the names of every class that torch has."""
+
+    def _expand_help(self, action):  # type: ignore[no-untyped-def]
+        return re.sub(r", known subclasses: [^)]*", "", super()._expand_help(action))
 
 
 class Parser(LightningArgumentParser):
@@ -217,18 +226,17 @@ def main() -> None:
 
 
 def _run_command(name: str, args: list[str]) -> None:
-    """Run a module's ``command``: a function, whose signature is the options, or a dict of functions by name."""
-    command = importlib.import_module(f"lit_hardcl.commands.{name}").command
+    """Run a module's ``command``: a function, whose signature is the options, or a dict of functions by name.
+
+    ``defaults``, if the module has it, gives values that the options themselves decide.
+    """
+    module = importlib.import_module(f"lit_hardcl.commands.{name}")
+    defaults = module.defaults(args) if hasattr(module, "defaults") else None
     sys.argv[1:] = []  # a LightningCLI inside would warn of options it does not parse
-    if isinstance(command, dict):
-        jsonargparse.auto_cli(command, args=args, prog=f"lit-hardcl {name}")
-        return
-    parser = jsonargparse.ArgumentParser(prog=f"lit-hardcl {name}", description=command.__doc__.splitlines()[0])
-    parser.add_argument("-c", "--config", action="config", help="Path to a YAML file with options.")
-    parser.add_function_arguments(command, as_positional=True, fail_untyped=True)
-    options = parser.instantiate_classes(parser.parse_args(args))
-    options.pop("config")
-    command(**options)
+    args = ["--config" if option == "-c" else option for option in args]
+    jsonargparse.auto_cli(
+        module.command, args=args, prog=f"lit-hardcl {name}", set_defaults=defaults, formatter_class=Help
+    )
 
 
 def _message(error: BaseException | None) -> str | None:

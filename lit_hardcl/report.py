@@ -14,7 +14,7 @@ from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger, WandbLogger
 from torch import nn
 
-from lit_hardcl.evaluation import Features, extract_features, fit_linear_probe, knn_predict, thinned
+from lit_hardcl.evaluation import Features, NeighbourSettings, ProbeSettings, accuracies, extract_features, thinned
 
 ACCURACIES = ("val_linear_top1", "val_knn_top1")
 RECORDED = ("best", "last", "history", "seconds", "images")
@@ -152,18 +152,9 @@ def yardsticks(
         )
         mixed = torch.isin(train.indices, getattr(data, "mixed_indices", train.indices[:0]).to(device))
         train = Features(*(column[~mixed] for column in train))
-        if not (train.targets >= 0).any() or not (held_out.targets >= 0).any():
+        rows[name] = accuracies(train, held_out, data.num_classes, ProbeSettings(), NeighbourSettings())
+        if not rows[name]:
             return {}
-        probe = fit_linear_probe(train.features, train.targets, data.num_classes)
-        predicted = {
-            "val_linear_top1": probe(held_out.features).argmax(dim=1),
-            "val_knn_top1": knn_predict(held_out.features, train.features, train.targets, data.num_classes),
-        }
-        labelled = held_out.targets >= 0
-        rows[name] = {
-            metric: (classes == held_out.targets)[labelled].float().mean().item()
-            for metric, classes in predicted.items()
-        }
     return rows
 
 
@@ -203,8 +194,16 @@ def summary(trainer: pl.Trainer, record: RunRecord, title: str, yards: dict[str,
             "history": record.history,
             **{name: str(place) for name, place in places.items()},
         }
-        (folder / "summary.json").write_text(json.dumps(numbers, indent=2) + "\n")
+        write_json(folder / "summary.json", numbers)
     return "\n".join(lines)
+
+
+def write_json(path: Path, numbers: dict[str, Any]) -> None:
+    """Write the file whole or, if interrupted, not at all; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".part")
+    partial.write_text(json.dumps(numbers, indent=2) + "\n")
+    partial.replace(path)
 
 
 def _write_new(path: Path, text: str) -> None:
@@ -226,18 +225,43 @@ def differences(here: Any, there: Any, name: str = "") -> list[str]:
     return [] if here == there else [f"{name}: {there!r} in the checkpoint, {here!r} here"]
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
+def read_checkpoint(path: Path, name: str = "ckpt_path", bare: bool = False) -> dict[str, Any]:
     """Load a checkpoint's plain values and tensors.
+
+    Args:
+        path: the file.
+        name: of the option, for messages.
+        bare: whether a file of weights that are no Lightning checkpoint will do; they are then its ``state_dict``.
 
     Raises:
         ValueError: if there is no such file, or it is no checkpoint.
     """
     if not path.is_file():
-        raise ValueError(f"ckpt_path must be a checkpoint, but there is no file {path}")
+        raise ValueError(f"{name} must be a checkpoint, but there is no file {path}")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a foreign file makes torch raise
-        raise ValueError(f"ckpt_path must be a checkpoint, but {path} cannot be read as one: {error}") from error
+        raise ValueError(f"{name} must be a checkpoint, but {path} cannot be read as one: {error}") from error
+    if bare and isinstance(checkpoint, dict) and "state_dict" not in checkpoint:
+        weights = checkpoint.get("model", checkpoint)  # as many trainers call it
+        if isinstance(weights, dict) and any(isinstance(value, torch.Tensor) for value in weights.values()):
+            checkpoint = {"state_dict": weights}
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
-        raise ValueError(f"ckpt_path must be a Lightning checkpoint, but {path} holds no state_dict")
+        raise ValueError(f"{name} must be a {'' if bare else 'Lightning '}checkpoint, but {path} holds no state_dict")
     return checkpoint
+
+
+def run_config(path: Path, checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration of the run that a checkpoint is of, from the YAML beside it; empty if there is none.
+
+    Raises:
+        ValueError: if runs of the same model but other data lie in its folder.
+    """
+    model = dict(checkpoint.get("hyper_parameters", {}))
+    model.pop("_instantiator", None)
+    ours = {"class_path": model.pop("_class_path", None), "init_args": model}
+    runs = [yaml.safe_load(file.read_text()) for file in sorted(path.parent.glob("config*.yaml"))]
+    runs = [run for run in runs if not differences({"init_args": {}, **run["model"]}, ours)]
+    if any(run["data"] != runs[0]["data"] for run in runs):
+        raise ValueError(f"a run's data must be known, but {path.parent} has several config.yaml with other data")
+    return runs[0] if runs else {}
