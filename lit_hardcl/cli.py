@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import importlib
 import os
 import re
 import sys
@@ -10,7 +9,6 @@ import warnings
 from pathlib import Path
 from typing import Any, NoReturn
 
-import jsonargparse
 import torch
 import yaml
 from lightning.pytorch import LightningDataModule, LightningModule
@@ -20,6 +18,7 @@ from torch import nn
 from lit_hardcl import modules
 from lit_hardcl.data import ContrastiveDataModule
 from lit_hardcl.report import RunRecord, differences, log_folder, read_checkpoint, run_folder, summary, yardsticks
+from lit_hardcl.subcommands import COMMANDS
 
 DEFAULTS = {
     "data": {"class_path": "lit_hardcl.ContrastiveDataModule"},
@@ -40,20 +39,6 @@ DEFAULTS = {
         },
     ],
 }
-
-
-COMMANDS: dict[str, str] = {  # modules of `commands/`, known by name only: they stand above this file
-    "compare": "methods x variants x seeds from one YAML, their table and figures",
-    "evaluate": "what a backbone's features are worth: probe, neighbours, alignment, uniformity, rank",
-    "select": "a core of the training images, chosen with a trained backbone, for --data.train_indices",
-}
-
-
-class Help(jsonargparse.DefaultHelpFormatter):
-    """Help without the names of every class that torch has."""
-
-    def _expand_help(self, action):  # type: ignore[no-untyped-def]
-        return re.sub(r", known subclasses: [^)]*", "", super()._expand_help(action))
 
 
 class Parser(LightningArgumentParser):
@@ -195,7 +180,9 @@ def configuration(args: list[str]) -> dict[str, Any]:
     Raises:
         ValueError: if a class refuses its options; the parser ends the process if it does.
     """
-    rehearsal = command_line(args, run=False, line=Rehearsal)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="LightningCLI's args parameter is intended")
+        rehearsal = command_line(args, run=False, line=Rehearsal)
     return yaml.safe_load(rehearsal.parser.dump(rehearsal.config, skip_none=False))
 
 
@@ -223,20 +210,6 @@ def main() -> None:
             raise
         print(f"error: {message}", file=sys.stderr)
         sys.exit(2)
-
-
-def _run_command(name: str, args: list[str]) -> None:
-    """Run a module's ``command``: a function, whose signature is the options, or a dict of functions by name.
-
-    ``defaults``, if the module has it, gives values that the options themselves decide.
-    """
-    module = importlib.import_module(f"lit_hardcl.commands.{name}")
-    defaults = module.defaults(args) if hasattr(module, "defaults") else None
-    sys.argv[1:] = []  # a LightningCLI inside would warn of options it does not parse
-    args = ["--config" if option == "-c" else option for option in args]
-    jsonargparse.auto_cli(
-        module.command, args=args, prog=f"lit-hardcl {name}", set_defaults=defaults, formatter_class=Help
-    )
 
 
 def _message(error: BaseException | None) -> str | None:

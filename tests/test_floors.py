@@ -22,9 +22,10 @@ FLOORS = {
     "callbacks": 3,
     "report": 4,
     "compare": 4,
-    "cli": 5,
-    "commands": 6,
-    "__main__": 7,
+    "subcommands": 5,
+    "cli": 6,
+    "commands": 7,
+    "__main__": 8,
 }
 THIRD_PARTY = {  # a room that may import these packages only
     "functional": {"torch", "jaxtyping", *sys.stdlib_module_names},
