@@ -36,9 +36,10 @@ class DifficultyFilter(pl.Callback):
     ``filter_mixed_share``) and ``filter_mixed_recall`` (of the mixed images, the share removed; by chance
     ``filter_removed_share``). Writes ``difficulty_epoch_N.csv`` (index, score, class, kept) into the logger's folder.
 
-    Several processes remove the same images, a resumed run those of an unbroken one. Fewer images are fewer steps: a
+    Several processes remove the same images; so does a run resumed from an epoch's end (from the validation of the
+    epoch that filters, Lightning takes a step too many). Fewer images are fewer steps: a
     :class:`~lit_hardcl.optim.WarmupCosine` without ``total_steps`` is fitted anew to what is left, with a small jump;
-    other schedules stay as they are, and a resumed run may count its ``estimated_stepping_batches`` by kept images.
+    other schedules are not, and a resumed run may count its ``estimated_stepping_batches`` by kept images.
 
     All training images are those of the data module's ``train_images`` (``indices``, ``targets``) or, if it has none,
     the positions in its training data set. It needs one method, after which its ``train_dataloader`` is called again:
