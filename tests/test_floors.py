@@ -21,6 +21,7 @@ FLOORS = {
     "modules": 3,
     "callbacks": 3,
     "report": 4,
+    "runs": 4,
     "compare": 4,
     "commands": 5,
     "cli": 6,
