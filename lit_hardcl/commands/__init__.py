@@ -4,7 +4,9 @@ import importlib
 
 import jsonargparse
 
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    "theory": "the papers' theorems for numbers of your own or for a run: spectrum, bounds, remedies, collapse",
+}
 
 
 def run_command(name: str, args: list[str]) -> None:

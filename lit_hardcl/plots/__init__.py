@@ -2,5 +2,16 @@
 
 from lit_hardcl.plots.selection import hard_sets_of, similarity_ranking
 from lit_hardcl.plots.style import COLOURS, new_figure
+from lit_hardcl.plots.theory import REGIONS, collapse_histograms, eigenvalue_stairs, remedy_bars, remedy_map
 
-__all__ = ["COLOURS", "hard_sets_of", "new_figure", "similarity_ranking"]
+__all__ = [
+    "COLOURS",
+    "REGIONS",
+    "collapse_histograms",
+    "eigenvalue_stairs",
+    "hard_sets_of",
+    "new_figure",
+    "remedy_bars",
+    "remedy_map",
+    "similarity_ranking",
+]
