@@ -54,9 +54,7 @@ def collapse(
         own, others = (_unit(rng.normal(size=size)) for size in (shape[::2], shape))
         tau, measured, source = 0.5 if tau is None else tau, None, "random vectors"
     elif negatives is not None or dim is not None:
-        raise ValueError(
-            f"negatives and dim are the batch's own with a checkpoint, got negatives={negatives}, dim={dim}"
-        )
+        raise ValueError(f"negatives and dim are a checkpoint's own: leave out negatives={negatives}, dim={dim}")
     else:
         views, tau = _projected_views(checkpoint, tau)
         count, images = min(positives, len(views[0])), np.arange(len(views[0]))
@@ -67,12 +65,10 @@ def collapse(
     found = theory.collapse_statistics(own, others, tau)
     angle, (count, number, width) = np.degrees(found.angle), others.shape
     print(f"{count} positives: {source}; {number} negatives of each, {width} dimensions, tau = {tau:g}\n")
-    columns = {
-        "from a positive to its best anchor, degrees": angle,
-        "residual of the condition for collapse": found.residual,
-    }
+    columns = {"from a positive to its best anchor, degrees": angle}
     if measured is not None:
         columns["from a positive to the encoder's anchor, degrees"] = measured
+    columns["residual of the condition for collapse"] = found.residual
     columns["from the positive's line to the negatives' hull"] = found.distance
     head = ["", "5 %", "median", "95 %"]
     print_table(head, ([name, *(f"{q:.4g}" for q in np.quantile(x, [0.05, 0.5, 0.95]))] for name, x in columns.items()))

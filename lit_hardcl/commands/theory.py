@@ -60,7 +60,7 @@ def graph(
             f"the theory needs 0 <= beta < gamma < alpha < 1, this run has {_listed(levels)}: its bounds say nothing "
             "about it. Give --alpha, --beta or --gamma to put a number of your own in the place of a measured one"
         )
-    chosen = {"n": n, "r": r, "n_d": round(0.08 * n) if n_d is None else n_d, **levels}
+    chosen: dict[str, Any] = {"n": n, "r": r, "n_d": round(0.08 * n) if n_d is None else n_d, **levels}
     theory.degrees(**chosen)  # refuses what is no graph
     print(f"{r + 1} classes of n = {n} samples, n_d = {chosen['n_d']} of each difficult; {_listed(levels)}\n")
     return chosen
@@ -114,17 +114,18 @@ def bounds(
     chosen = graph(**options)
     n, r, n_d = chosen["n"], chosen["r"], chosen["n_d"]
     k = r + 1 if k is None else k
-    cases = {"Thm 3.4 as stated": ("all", True)} | {
-        f'exact, "{kind}"': (kind, False) for kind in _structures(structure)
-    }
+    kinds = _structures(structure)
+    exact: dict[str, tuple[Structure, bool]] = {f'exact, "{kind}", k = {k}': (kind, False) for kind in kinds}
+    cases: dict[str, tuple[Structure, bool]] = {"Thm 3.4 as stated": ("all", True), **exact}
     helpful = {
         name: theory.helpful_remedies(**chosen, structure=kind, k=k, as_stated=stated)
         for name, (kind, stated) in cases.items()
     }
+    limit = theory.worsening_limit(**chosen)
     values = {"no difficult samples (Thm 3.3), margin (Thm 4.3)": theory.eigenvalue_no_difficult(**chosen)}
     if n_d:
         values["difficult samples: Thm 3.4 as stated"] = theory.eigenvalue_difficult_stated(**chosen)
-    for kind in _structures(structure):
+    for kind in kinds:
         if n_d:
             corrected = theory.eigenvalue_difficult_corrected(**chosen, structure=kind)
             values[f'difficult samples: Thm 3.4 corrected, "{kind}"'] = corrected
@@ -135,12 +136,12 @@ def bounds(
     if chosen["beta"] > 0:
         rows.append(["temperature (Thm 4.5)", "", f"{theory.temperature_bound(**chosen, delta=delta).E_T:.8g}"])
     print_table([f"k = {k}, delta = {delta:g}", "eigenvalue", "error bound"], rows)
-    print(f"\nThm 3.4 as stated lies above Thm 3.3 for n_d < {theory.worsening_limit(**chosen):.5g}")
+    print(f"\nThm 3.4 is stated for k = {r + 1}..{r + n_d}; as stated it exceeds Thm 3.3 for n_d < {limit:.5g} only")
     for name, remedies in helpful.items():
-        print(f"lower than doing nothing ({name}): {', '.join(remedies) or 'none'}")
+        print(f"remedies with a lower bound than none ({name}): {', '.join(remedies) or 'none'}")
     if output:
-        gaps = np.geomspace(1e-4, 0.999, 80) * (chosen["alpha"] - chosen["beta"])
-        counts = np.unique(np.geomspace(1, n, 80).round().astype(int))
+        gaps = np.geomspace(1e-4, 0.999, 100) * (chosen["alpha"] - chosen["beta"])
+        counts = np.unique(np.geomspace(1, n, 100).round().astype(int))
         places = {name: _sweep(chosen, gaps, counts, k, *case) for name, case in cases.items()}
         point = (chosen["gamma"] - chosen["beta"], n_d / n) if n_d else None
         save_figure(plots.remedy_map(places, gaps, counts / n, point), output)
@@ -170,26 +171,21 @@ def remedies(structure: Structure | None = None, output: str = "theory_remedies.
     check_figure_file(output)
     chosen = graph(**options)
     kinds = _structures(structure)
-    margins, temperatures = {}, {}
+    margins: dict[str, dict[str, float]] = {}
+    temperatures: dict[str, dict[str, float]] = {}
     for kind in kinds:
         margin = theory.margins(**chosen, structure=kind, normalized=True)
         temperature = theory.temperatures(**chosen, structure=kind)
         same, one = temperature["diff_same_class"], temperature["one"]
-        margins[kind] = {"diff_cross": margin.get("diff_cross_matched"), **margin}
+        margins[kind] = {"diff_cross": margin.get("diff_cross_matched", 0.0), **margin}
         temperatures[kind] = {**temperature, "diff_same_sample": same, "one_same_class": one, "one_cross": one}
-    columns = {
-        f'{what}, "{kind}"': row[kind]
-        for kind in kinds
-        for what, row in (("margin", margins), ("temperature", temperatures))
-    }
-    print_table(
-        ["", *columns],
-        [
-            [words, *(f"{row[pair]:.6g}" if pair in row else "-" for row in columns.values())]
-            for pair, words in KINDS.items()
-        ],
-    )
-    gap = chosen["gamma"] - chosen["beta"]
+    columns = {f'margin, "{kind}"': row for kind, row in margins.items()}
+    columns |= {f'temperature, "{kind}"': row for kind, row in temperatures.items()}
+    rows = []
+    for pair, words in KINDS.items():
+        rows.append([words, *(f"{row[pair]:.6g}" if pair in row else "-" for row in columns.values())])
+    print_table(["", *columns], rows)
+    gap, n_d = chosen["gamma"] - chosen["beta"], chosen["n_d"]
     print(f"\nremoval pays where gamma - beta, here {gap:.4g}, exceeds")
     thresholds = {
         "as stated, against Thm 3.4 as stated": theory.removal_threshold_printed(**chosen),
@@ -199,14 +195,14 @@ def remedies(structure: Structure | None = None, output: str = "theory_remedies.
     }
     print_table(["", "threshold", "met"], [[name, f"{at:.5g}", _yes(gap > at)] for name, at in thresholds.items()])
     if chosen["beta"] > 0:
-        found = {kind: theory.temperature_bound(**chosen, structure=kind) for kind in ("all", "matched")}
-        print(f"\nThm 4.5's factor {found['all'].factor:.6g}; the temperatures pay where")
-        rows = [
-            ["as stated (necessary only): n_d < " + f"{found['all'].stated_rhs:.4g}", found["all"].stated_condition]
-        ]
-        rows.append(["exactly, against Thm 3.4 as stated", found["all"].exact_condition])
-        rows.append(['exactly, against "matched" as corrected', found["matched"].exact_condition])
-        print_table(["", "met"], [[name, _yes(met)] for name, met in rows])
+        stated, corrected = (theory.temperature_bound(**chosen, structure=kind) for kind in ("all", "matched"))
+        print(f"\ntemperatures, whose bound has a factor of {stated.factor:.6g} (Thm 4.5), pay where n_d, here {n_d},")
+        conditions = {
+            f"is below {stated.stated_rhs:.4g}, as stated (necessary, not sufficient)": stated.stated_condition,
+            "meets the exact condition against Thm 3.4 as stated": stated.exact_condition,
+            'meets it against Thm 3.4 corrected, "matched"': corrected.exact_condition,
+        }
+        print_table(["", "met"], [[name, _yes(met)] for name, met in conditions.items()])
     save_figure(plots.remedy_bars(margins, temperatures, KINDS), output)
 
 
