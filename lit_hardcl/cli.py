@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import importlib
 import os
 import re
 import sys
@@ -9,13 +10,13 @@ import warnings
 from pathlib import Path
 from typing import Any, NoReturn
 
+import jsonargparse
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from torch import nn
 
 from lit_hardcl import modules
-from lit_hardcl.commands import COMMANDS, run_command
 from lit_hardcl.data import ContrastiveDataModule
 from lit_hardcl.report import RunRecord, differences, log_folder, read_checkpoint, run_folder, summary, yardsticks
 
@@ -37,6 +38,11 @@ DEFAULTS = {
             "init_args": {"filename": "last", "save_on_train_epoch_end": True},
         },
     ],
+}
+
+
+COMMANDS: dict[str, str] = {  # modules of `commands/`, known by name only: they stand above this file
+    "theory": "the papers' theorems for your own numbers or run: spectrum, bounds, remedies, collapse",
 }
 
 
@@ -173,7 +179,7 @@ def main() -> None:
         sys.argv[2:] = ["--model.help", method[1]]
     try:
         if sys.argv[1:] and sys.argv[1] in COMMANDS:
-            run_command(sys.argv[1], sys.argv[2:])
+            _run_command(sys.argv[1], sys.argv[2:])
         else:
             command_line()
     except ValueError as error:
@@ -182,6 +188,20 @@ def main() -> None:
             raise
         print(f"error: {message}", file=sys.stderr)
         sys.exit(2)
+
+
+def _run_command(name: str, args: list[str]) -> None:
+    """Run a module's ``command``: a function, whose signature is the options, or a dict of functions by name."""
+    command = importlib.import_module(f"lit_hardcl.commands.{name}").command
+    if isinstance(command, dict):
+        jsonargparse.auto_cli(command, args=args, prog=f"lit-hardcl {name}")
+        return
+    parser = jsonargparse.ArgumentParser(prog=f"lit-hardcl {name}", description=command.__doc__.splitlines()[0])
+    parser.add_argument("-c", "--config", action="config", help="Path to a YAML file with options.")
+    parser.add_function_arguments(command, as_positional=True, fail_untyped=True)
+    options = parser.instantiate_classes(parser.parse_args(args))
+    options.pop("config")
+    command(**options)
 
 
 def _message(error: BaseException | None) -> str | None:

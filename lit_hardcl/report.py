@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -16,27 +17,34 @@ from torch import nn
 from lit_hardcl.evaluation import Features, extract_features, fit_linear_probe, knn_predict, thinned
 
 ACCURACIES = ("val_linear_top1", "val_knn_top1")
+RECORDED = ("best", "last", "history", "seconds", "images")
 YARDSTICK_IMAGES = 5000
 
 
 class RunRecord(SaveConfigCallback):
-    """Writes a training's configuration once it has really begun, and keeps time and best values.
+    """Writes a training's configuration once it has really begun, and keeps time, best values and the logged ones.
 
     The configuration goes into a YAML beside the checkpoints, into every checkpoint, so that
     ``load_from_checkpoint`` needs no arguments, and into W&B's config. Nothing is written before the first step, so
-    that bad input leaves no run folder; a file of an earlier run is never overwritten.
+    that bad input leaves no run folder; a file of an earlier run is never overwritten. What was kept goes into every
+    checkpoint too, so that a resumed run's summary is that of the whole training.
     """
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Start the records."""
         self.best: dict[str, float] = {}
         self.last: dict[str, float] = {}
+        self.history: dict[int, dict[str, float]] = {}
         self.seconds, self.images, self._written = 0.0, 0, False
         self._model_config: dict[str, Any] = yaml.safe_load(self._dump())["model"]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""
         self._since = time.perf_counter()
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keep what the epoch before has logged at its end."""
+        self._keep_logged(trainer, trainer.current_epoch - 1)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -58,6 +66,7 @@ class RunRecord(SaveConfigCallback):
         if trainer.sanity_checking:
             return
         self._since = time.perf_counter()
+        self._keep_logged(trainer, trainer.current_epoch)
         for name in ACCURACIES:
             if (value := trainer.callback_metrics.get(name)) is not None:
                 self.last[name] = float(value)
@@ -66,16 +75,35 @@ class RunRecord(SaveConfigCallback):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop the clock."""
         self.seconds += time.perf_counter() - self._since
+        self._keep_logged(trainer, trainer.current_epoch - 1)
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Put the model's configuration where ``load_from_checkpoint`` looks for it."""
+        """Put the model's configuration where ``load_from_checkpoint`` looks for it, and the record beside it."""
+        self._keep_logged(trainer, trainer.current_epoch)
+        now = time.perf_counter()
+        self.seconds, self._since = self.seconds + now - self._since, now
+        checkpoint["run_record"] = {name: getattr(self, name) for name in RECORDED}
         checkpoint["hyper_parameters"] = {
             "_class_path": self._model_config["class_path"],
             "_instantiator": "lightning.pytorch.cli.instantiate_module",
             **self._model_config.get("init_args", {}),
         }
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Go on with a record."""
+        for name, value in checkpoint.get("run_record", {}).items():
+            setattr(self, name, value)
+
+    def _keep_logged(self, trainer: pl.Trainer, epoch: int) -> None:
+        """File the logged values that are new under their epoch."""
+        known = {name: value for row in self.history.values() for name, value in row.items()}
+        logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        if new := {name: v for name, v in logged.items() if math.isfinite(v) and known.get(name) != v}:
+            self.history.setdefault(epoch, {}).update(new)
 
     def _write_config(self, trainer: pl.Trainer) -> None:
         if folder := run_folder(trainer):
@@ -108,7 +136,8 @@ def yardsticks(
     """Accuracy on frozen features of each model, and of raw pixels, which a trained one has to beat.
 
     A linear probe trained to its end and nearest neighbours, both on clean images, at most ``YARDSTICK_IMAGES`` of each
-    split, evenly spaced; empty if the data module has no ``clean_train_dataloader`` or no labels.
+    split, evenly spaced, none of them mixed of two classes; empty if the data module has no ``clean_train_dataloader``
+    or no labels.
     """
     if not hasattr(data, "clean_train_dataloader"):
         return {}
@@ -121,6 +150,8 @@ def yardsticks(
             Features(*(column.to(device) for column in extract_features(model.to(device), loader)))
             for loader in loaders
         )
+        mixed = torch.isin(train.indices, getattr(data, "mixed_indices", train.indices[:0]).to(device))
+        train = Features(*(column[~mixed] for column in train))
         if not (train.targets >= 0).any() or not (held_out.targets >= 0).any():
             return {}
         probe = fit_linear_probe(train.features, train.targets, data.num_classes)
@@ -168,6 +199,7 @@ def summary(trainer: pl.Trainer, record: RunRecord, title: str, yards: dict[str,
             "seconds": record.seconds,
             "images_per_second": rate,
             "accuracy": rows,
+            "history": record.history,
             **{name: str(place) for name, place in places.items()},
         }
         (folder / "summary.json").write_text(json.dumps(numbers, indent=2) + "\n")

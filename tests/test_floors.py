@@ -23,8 +23,8 @@ FLOORS = {
     "report": 4,
     "runs": 4,
     "compare": 4,
-    "commands": 5,
-    "cli": 6,
+    "cli": 5,
+    "commands": 6,
     "__main__": 7,
 }
 THIRD_PARTY = {  # a room that may import these packages only

@@ -6,7 +6,7 @@ from lit_hardcl.data.datamodule import ContrastiveDataModule
 from lit_hardcl.data.draws import draw
 from lit_hardcl.data.images import Images
 from lit_hardcl.data.registry import DATASETS, DataSet
-from lit_hardcl.data.variants import keep, long_tail, mix_classes
+from lit_hardcl.data.variants import keep, long_tail, mix_classes, subset, without_mixed
 from lit_hardcl.data.views import clean_view, random_views
 
 __all__ = [
@@ -23,4 +23,6 @@ __all__ = [
     "long_tail",
     "mix_classes",
     "random_views",
+    "subset",
+    "without_mixed",
 ]

@@ -18,7 +18,7 @@ from lit_hardcl.data.checks import check_at_least, check_imbalance, check_mix_fr
 from lit_hardcl.data.images import Images
 from lit_hardcl.data.loading import CleanBatches, RandomBatches, TrainingSampler, as_fetched
 from lit_hardcl.data.registry import data_set
-from lit_hardcl.data.variants import keep, long_tail, mix_classes, rows_of
+from lit_hardcl.data.variants import keep, long_tail, mix_classes, rows_of, subset, without_mixed
 from lit_hardcl.data.views import clean_view as without_randomness
 from lit_hardcl.data.views import random_views
 
@@ -27,9 +27,8 @@ class ContrastiveDataModule(LightningDataModule):
     """Batches of random views for training and of clean views for everything else.
 
     Every loader's batches reach a module as `Batch`. The held-out images are the data set's own test split and never
-    trained on. The order of the images and their random views depend on the seed and the epoch alone: not on the
-    number of processes or workers, nor on whether a run was resumed
-    from the end of an epoch.
+    trained on. The images' order and random views depend on the seed and the epoch alone: not on the number of
+    processes or workers, nor on whether a run was resumed from the end of an epoch.
 
     Args:
         dataset: a name in `DATASETS`.
@@ -38,7 +37,9 @@ class ContrastiveDataModule(LightningDataModule):
         num_views: random views of each image.
         clean_view: whether a training batch also has each image's clean view, as the last of its views.
         num_workers: processes that fetch batches; of use for images in files only.
+        train_size: number of training images, chosen by seed, of each class its share; None for all.
         mix_fraction: share of the training images mixed with another class (see `mix_classes`).
+        remove_mixed: leave the mixed images out again.
         imbalance: size of the largest training class over the smallest (see `long_tail`).
         train_indices: original indices of the images to train on, or a text or JSON file with them; None for all.
         seed: of the variants, the order and the views; None for that of Lightning's ``seed_everything``, or else 0.
@@ -49,7 +50,7 @@ class ContrastiveDataModule(LightningDataModule):
         pin_memory: None for whenever there is a GPU.
 
     Raises:
-        ValueError: if a value is outside its range; later, if the data are not there or fewer than a batch.
+        ValueError: if a value is outside its range; later, if data are missing or fewer than a batch.
     """
 
     def __init__(
@@ -69,10 +70,11 @@ class ContrastiveDataModule(LightningDataModule):
         eval_batch_size: int | None = None,
         pin_memory: bool | None = None,
         clean_view: bool = False,
+        train_size: int | None = None,
+        remove_mixed: bool = False,
     ) -> None:
         super().__init__()
         check_at_least(2, batch_size=batch_size)
-        check_at_least(1, num_views=num_views)
         self.seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed
         check_at_least(0, num_workers=num_workers, seed=self.seed)
         check_mix_fraction(mix_fraction)
@@ -84,7 +86,9 @@ class ContrastiveDataModule(LightningDataModule):
         self.num_views = num_views
         self.clean_view = clean_view
         self.num_workers = num_workers
+        self.train_size = train_size
         self.mix_fraction = mix_fraction
+        self.remove_mixed = remove_mixed
         self.imbalance = imbalance
         self.train_indices = train_indices
         self.download = download
@@ -92,7 +96,7 @@ class ContrastiveDataModule(LightningDataModule):
         self.image_size = self.source.image_size if image_size is None else image_size
         self.eval_batch_size = batch_size if eval_batch_size is None else eval_batch_size
         self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
-        check_at_least(1, eval_batch_size=self.eval_batch_size)
+        check_at_least(1, num_views=num_views, eval_batch_size=self.eval_batch_size)
         check_at_least(8, image_size=self.image_size)
         self._kept: Tensor | None = None
         self._sampler: TrainingSampler | None = None
@@ -127,8 +131,8 @@ class ContrastiveDataModule(LightningDataModule):
     def train_images(self) -> Images:
         """The training images after all variants, before `keep`."""
         images = self.source.load(Path(self.data_dir), True, self.download)
-        images = mix_classes(images, self.mix_fraction, self.seed)
-        images = long_tail(images, self.imbalance, self.seed)
+        images = mix_classes(subset(images, self.train_size, self.seed), self.mix_fraction, self.seed)
+        images = long_tail(without_mixed(images) if self.remove_mixed else images, self.imbalance, self.seed)
         return images if self.train_indices is None else keep(images, read_indices(self.train_indices))
 
     @cached_property

@@ -1,10 +1,11 @@
-"""Variants of a training set: fewer images, images mixed across classes, classes of unequal size."""
+"""Variants of a training set: fewer images, images mixed across classes or without those, classes of unequal size."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
+from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from lit_hardcl.data.checks import check_imbalance, check_mix_fraction
@@ -39,6 +40,24 @@ def rows_of(images: Images, indices: Sequence[int] | Tensor) -> Tensor:
     return torch.isin(images.indices, values).nonzero().flatten()
 
 
+def subset(images: Images, size: int | None, seed: int) -> Images:
+    """Choose this many images at random, of each class its share; None for all.
+
+    Raises:
+        ValueError: unless ``size`` is at most the number of images and at least that of classes, of two images each.
+    """
+    if size is None or size == len(images):
+        return images
+    classes, counts = images.targets.unique(return_counts=True)
+    if not len(classes) <= size <= len(images) - len(classes) or counts.min() < 2:
+        raise ValueError(
+            f"train_size must leave images of every class in and out, or be all {len(images)} images, got {size} with "
+            f"{len(classes)} classes, the smallest of {counts.min()} images"
+        )
+    rows, _ = train_test_split(np.arange(len(images)), train_size=size, stratify=images.targets, random_state=seed)
+    return images.take(torch.from_numpy(np.sort(rows)))
+
+
 def mix_classes(images: Images, fraction: float, seed: int) -> Images:
     """Mix a fraction of the images half and half with an image of another class (ω-Mixed, arXiv:2501.01317, Sec. 5).
 
@@ -68,6 +87,19 @@ def mix_classes(images: Images, fraction: float, seed: int) -> Images:
     mixed = torch.zeros(len(images), dtype=torch.bool)
     mixed[chosen] = True
     return replace(images, pixels=pixels, mixed=mixed)
+
+
+def without_mixed(images: Images) -> Images:
+    """Leave the mixed images out again (arXiv:2501.01317, Fig. 2).
+
+    Raises:
+        ValueError: if every image is mixed.
+    """
+    if images.mixed is None:
+        return images
+    if images.mixed.all():
+        raise ValueError(f"remove_mixed must leave an image, but all {len(images)} are mixed; lower mix_fraction")
+    return images.take((~images.mixed).nonzero().flatten())
 
 
 def long_tail(images: Images, imbalance: float, seed: int) -> Images:

@@ -78,6 +78,12 @@ def test_a_killed_run_goes_on_to_the_same_weights(method, run, tmp_path):
     assert len(whole["optimizer_states"]) == (3 if method == "spacl" else 1)
     assert len(list((tmp_path / "resumed").rglob("config.yaml"))) == 1
 
+    records = [json.loads(next((tmp_path / run).rglob("summary.json")).read_text()) for run in ("whole", "resumed")]
+    assert list(records[0]["history"]) == ["0", "1", "2", "3"]
+    assert records[0]["history"]["1"].keys() >= {"train_loss", "val_linear_top1", "val_knn_top1"}
+    for part in ("history", "accuracy"):  # of the whole training, not of what came after the interruption
+        assert records[1][part] == records[0][part]
+
 
 @pytest.mark.parametrize(
     "validation", [["--trainer.check_val_every_n_epoch", "2"], ["--trainer.limit_val_batches", "0"]]

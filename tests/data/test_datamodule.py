@@ -334,6 +334,17 @@ def test_variants_reach_the_training_images_alone():
     assert digits().mixed_indices.tolist() == []
 
 
+def test_the_mixed_images_can_be_removed_again_and_fewer_images_be_asked_for():
+    mixed, removed = (
+        digits(train_size=600, mix_fraction=0.25),
+        digits(train_size=600, mix_fraction=0.25, remove_mixed=True),
+    )
+    assert len(mixed.train_images) == 600
+    assert len(mixed.mixed_indices) == 150
+    kept = mixed.train_images.indices[~torch.isin(mixed.train_images.indices, mixed.mixed_indices)]
+    assert torch.equal(removed.train_images.indices, kept)
+
+
 def test_classes_and_channels_are_known_without_any_data(tmp_path):
     for name in set(DATASETS) - {"image_folder"}:
         data = ContrastiveDataModule(name, data_dir=str(tmp_path))

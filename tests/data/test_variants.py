@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lit_hardcl.data import Images, keep, long_tail, mix_classes
+from lit_hardcl.data import Images, keep, long_tail, mix_classes, subset, without_mixed
 
 
 def some_images(classes=4, each=50, first_index=1000):
@@ -146,3 +146,34 @@ def test_mixing_needs_images_in_memory_and_two_classes():
 
 def test_images_in_files_can_be_kept():
     assert keep(in_files(), [1002, 1005]).files.tolist() == ["2.png", "5.png"]
+
+
+def test_a_subset_has_of_each_class_its_share_and_its_original_indices():
+    images = some_images(classes=4, each=50)
+    fewer = subset(images, 40, seed=0)
+    assert fewer.targets.bincount().tolist() == [10] * 4
+    rows = fewer.indices - 1000
+    assert torch.equal(fewer.pixels, images.pixels[rows])
+    assert torch.equal(fewer.indices, fewer.indices.sort().values)
+    assert torch.equal(fewer.indices, subset(images, 40, seed=0).indices)
+    assert not torch.equal(fewer.indices, subset(images, 40, seed=1).indices)
+    assert subset(images, None, seed=0) is images
+    assert subset(images, 200, seed=0) is images
+
+
+@pytest.mark.parametrize("size", [0, 3, 199, 201, -5])
+def test_a_subset_of_no_possible_size_is_refused(size):
+    with pytest.raises(ValueError, match=f"train_size must leave images of every class .* got {size} with 4 classes"):
+        subset(some_images(classes=4, each=50), size, seed=0)
+
+
+def test_without_the_mixed_images_the_others_are_as_they_were():
+    images = some_images()
+    mixed = mix_classes(images, 0.3, seed=0)
+    rest = without_mixed(mixed)
+    assert len(rest) == 140
+    assert not torch.isin(rest.indices, mixed.mixed_indices).any()
+    assert torch.equal(rest.pixels, images.pixels[rest.indices - 1000])
+    assert without_mixed(images) is images
+    with pytest.raises(ValueError, match="remove_mixed must leave an image, but all 200 are mixed"):
+        without_mixed(mix_classes(images, 1.0, seed=0))
