@@ -79,8 +79,10 @@ def spectrum(
     """
     check_figure_file(output)
     chosen = graph(**options)
-    rows, spectra = [], {"no difficult samples": theory.spectrum_blocks(**chosen | {"n_d": 0})}
-    for kind in _structures(structure):
+    kinds, rows, spectra = _structures(structure), [], {}
+    exact = {} if k is None else {kind: theory.eigenvalue(**chosen, structure=kind, k=k) for kind in kinds}
+    spectra["no difficult samples"] = theory.spectrum_blocks(**chosen | {"n_d": 0})
+    for kind in kinds:
         spectra[kind] = theory.spectrum_blocks(**chosen, structure=kind)
     for name, blocks in spectra.items():
         first = 1
@@ -88,9 +90,8 @@ def spectrum(
             rows.append([name, block, f"{value:.6g}", str(count), f"{first}-{first + count - 1}"])
             first += count
     print_table(["graph", "block", "eigenvalue", "times", "ranks"], rows)
-    if k is not None:
-        exact = {name: theory.eigenvalue(**chosen, structure=name, k=k) for name in _structures(structure)}
-        print(f"\nlambda_{{k+1}} at k = {k}: " + ", ".join(f"{value:.6g} ({name})" for name, value in exact.items()))
+    for name, value in exact.items():
+        print(f"\nfeatures of width k = {k} are bounded by eigenvalue k + 1: {value:.6g} in {name}")
     save_figure(plots.eigenvalue_stairs(spectra, k), output)
 
 
