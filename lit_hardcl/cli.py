@@ -196,12 +196,7 @@ def main() -> None:
         sys.argv[2:] = ["--model.help", method[1]]
     try:
         if sys.argv[1:] and sys.argv[1] in COMMANDS:
-            name, args, sys.argv[1:] = (
-                sys.argv[1],
-                sys.argv[2:],
-                [],
-            )  # LightningCLI would warn of those it does not parse
-            _run_command(name, args)
+            run_command(sys.argv[1], sys.argv[2:])
         else:
             command_line()
     except ValueError as error:

@@ -5,12 +5,11 @@ import re
 
 import jsonargparse
 
-COMMANDS: dict[
-    str, str
-] = {  # modules of `commands/`, by name only: they stand above the command line
+COMMANDS: dict[str, str] = {  # modules of `commands/`, by name only: they stand above the command line
     "compare": "methods x variants x seeds from one YAML, their table and figures",
     "evaluate": "what a backbone's features are worth: probe, neighbours, alignment, uniformity, rank",
     "select": "a core of the training images, chosen with a trained backbone, for --data.train_indices",
+    "theory": "the papers' theorems for your own numbers or run: spectrum, bounds, remedies, collapse",
 }
 
 

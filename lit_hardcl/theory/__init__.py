@@ -12,7 +12,9 @@ from lit_hardcl.theory.bounds import (
     worsening_limit,
 )
 from lit_hardcl.theory.collapse import Collapse, collapse, hull_interval, optimal_anchor
+from lit_hardcl.theory.comparison import helpful_remedies
 from lit_hardcl.theory.eigenvalues import eigenvalue, spectrum, spectrum_blocks
+from lit_hardcl.theory.embeddings import CollapseStatistics, collapse_statistics, hull_distance
 from lit_hardcl.theory.factorization import factorization_loss, spectral_loss
 from lit_hardcl.theory.graph import adjacency, degrees, normalized_adjacency, volume
 from lit_hardcl.theory.remedies import (
@@ -27,9 +29,11 @@ from lit_hardcl.theory.sphere import gradient_bound, hull_miss_probability, stee
 
 __all__ = [
     "Collapse",
+    "CollapseStatistics",
     "TemperatureBound",
     "adjacency",
     "collapse",
+    "collapse_statistics",
     "degrees",
     "eigenvalue",
     "eigenvalue_difficult_corrected",
@@ -39,6 +43,8 @@ __all__ = [
     "error_bound",
     "factorization_loss",
     "gradient_bound",
+    "helpful_remedies",
+    "hull_distance",
     "hull_interval",
     "hull_miss_probability",
     "margin_matrix",
