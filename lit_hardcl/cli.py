@@ -18,7 +18,7 @@ from torch import nn
 from lit_hardcl import modules
 from lit_hardcl.data import ContrastiveDataModule
 from lit_hardcl.report import RunRecord, differences, log_folder, read_checkpoint, run_folder, summary, yardsticks
-from lit_hardcl.subcommands import COMMANDS
+from lit_hardcl.subcommands import COMMANDS, run_command
 
 DEFAULTS = {
     "data": {"class_path": "lit_hardcl.ContrastiveDataModule"},
