@@ -31,7 +31,10 @@ THIRD_PARTY = {  # a room that may import these packages only
     "functional": {"torch", "jaxtyping", *sys.stdlib_module_names},
     "theory": {"numpy", "scipy", *sys.stdlib_module_names},
 }
-SIDEWAYS = {("losses", "distributed")}  # a gather across processes: in distributed.py, called by losses
+SIDEWAYS = {
+    ("losses", "distributed"),  # a gather across processes: in distributed.py, called by losses
+    ("runs", "report"),  # a checkpoint is refused in the same words, whoever reads it
+}
 
 
 def imports(source: str) -> list[str]:
