@@ -158,7 +158,7 @@ def command_line(args: list[str] | None = None, run: bool = True, line: type[Com
         seed_everything_default=0,
         trainer_defaults={"log_every_n_steps": 10},
         parser_class=Parser,
-        parser_kwargs={"epilog": "\n".join(["also:", *(f"  {name:10} {what}" for name, what in COMMANDS.items())])},
+        parser_kwargs={"epilog": f"Also, each with its --help: {', '.join(COMMANDS)}."},
         args=args,
         run=run,
     )
