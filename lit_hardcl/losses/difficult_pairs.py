@@ -5,9 +5,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from lit_hardcl import distributed
-from lit_hardcl.functional import cosine_similarity, difficult_pairs, nt_xent, pair_logits
 from lit_hardcl.functional.contrast import check_treatment
 from lit_hardcl.functional.selection import check_band
+from lit_hardcl.losses.bands import DifficultRows, chunk_rows
+from lit_hardcl.losses.rectangle import check_chunk_size, difficult_pair_loss
+
+TREATMENT = ("temperature", "pos_high", "pos_low", "margin", "temperature_scale")
 
 
 class DifficultPairLoss(nn.Module):
@@ -16,6 +19,7 @@ class DifficultPairLoss(nn.Module):
     The pairs are chosen by :func:`~lit_hardcl.functional.difficult_pairs` and treated by
     :func:`~lit_hardcl.functional.pair_logits` (arXiv:2501.01317, Eq. 12-16). With ``margin=0`` and
     ``temperature_scale=1`` it is SimCLR's NT-Xent. Swaps in where lightly's ``NTXentLoss(z0, z1)`` stands.
+    The matrix of all pairs is never held: see :func:`~lit_hardcl.losses.difficult_pair_loss`.
 
     Args:
         temperature: positive and finite.
@@ -25,6 +29,8 @@ class DifficultPairLoss(nn.Module):
         margin: added to the cosine of difficult pairs.
         temperature_scale: multiplies the temperature of difficult pairs; ``inf`` removes them.
         gather_distributed: contrast with the images of all processes. Each must bring equally many.
+        chunk_size: anchors contrasted at a time, which changes memory and time but not the loss; ``None``: so many that
+            a matrix of them has 4 MB on a CPU, 256 MB elsewhere.
 
     Raises:
         ValueError: if a setting breaks its rule; see the two functions.
@@ -44,16 +50,19 @@ class DifficultPairLoss(nn.Module):
         margin: float = 0.0,
         temperature_scale: float = 1.0,
         gather_distributed: bool = True,
+        chunk_size: int | None = None,
     ) -> None:
         super().__init__()
         check_treatment(temperature, margin, temperature_scale)
         check_band(pos_high, pos_low)
+        check_chunk_size(chunk_size)
         self.temperature = temperature
         self.pos_high = pos_high
         self.pos_low = pos_low
         self.margin = margin
         self.temperature_scale = temperature_scale
         self.gather_distributed = gather_distributed
+        self.chunk_size = chunk_size
 
     def forward(
         self,
@@ -77,18 +86,23 @@ class DifficultPairLoss(nn.Module):
             ValueError: if shapes differ, one of ``h0``, ``h1`` is missing, or there is only one image.
         """
         _check_views(z0, z1, h0, h1)
-        anchors, keys = self._rectangle(z0, z1)
-        own, positives = self._places(len(z0), len(keys), z0.device)
-        is_itself = _marked(own, len(keys))
-
-        similarity = cosine_similarity(anchors, keys)
-        if self.margin == 0 and self.temperature_scale == 1:
-            difficult = torch.zeros_like(is_itself)
-        else:
-            difficult = self.difficult(z0 if h0 is None else h0, z1 if h1 is None else h1)
-        logits = pair_logits(similarity, difficult, self.temperature, self.margin, self.temperature_scale)
-        loss = nt_xent(logits, positives, exclude=is_itself)
-        return loss if h0 is None or h1 is None else _nan_unless_finite(loss, h0, h1)
+        own, positives = self._places(len(z0), z0.device)
+        treatment = {name: getattr(self, name) for name in TREATMENT}
+        anchor_features, key_features = None, None
+        if h0 is not None and h1 is not None:
+            is_plain = self.margin == 0 and self.temperature_scale == 1
+            # Where nothing is chosen, features only show that they are finite, and need no gather.
+            features = (torch.cat([h0, h1]), None) if is_plain else self._rectangle(h0.detach(), h1.detach())
+            anchor_features, key_features = features
+        return difficult_pair_loss(
+            *self._rectangle(z0, z1),
+            positives,
+            own,
+            anchor_features,
+            key_features,
+            chunk_size=self.chunk_size,
+            **treatment,
+        )
 
     @torch.no_grad()
     def difficult(
@@ -96,26 +110,26 @@ class DifficultPairLoss(nn.Module):
     ) -> Bool[Tensor, "anchors keys"]:
         """Which keys are difficult for this process's anchors; both stand view by view, as in ``forward``."""
         anchors, keys = self._rectangle(h0, h1)
-        itself = _marked(self._places(len(h0), len(keys), h0.device)[0], len(keys))
-        return difficult_pairs(cosine_similarity(anchors, keys), self.pos_high, self.pos_low, itself)
+        own, _ = self._places(len(h0), h0.device)
+        rows = DifficultRows(anchors, keys, own, self.pos_high, self.pos_low)
+        return rows.mask(self.chunk_size or chunk_rows(anchors, len(anchors if keys is None else keys)))
 
     def _rectangle(
         self, rows0: Float[Tensor, "batch any"], rows1: Float[Tensor, "batch any"]
-    ) -> tuple[Float[Tensor, "anchors any"], Float[Tensor, "keys any"]]:
-        """Local anchors and all keys, both view by view: first every image's first view, then every second."""
+    ) -> tuple[Float[Tensor, "anchors any"], Float[Tensor, "keys any"] | None]:
+        """Local anchors and, unless they are the same, all keys: first every image's first view, then every second."""
         anchors = torch.cat([rows0, rows1])
         if not self._is_gathered():
-            return anchors, anchors
+            return anchors, None
         return anchors, torch.cat(distributed.gather_with_gradient(torch.stack([rows0, rows1], dim=1)).unbind(dim=1))
 
-    def _places(
-        self, batch: int, keys: int, device: torch.device
-    ) -> tuple[Int[Tensor, " anchors"], Int[Tensor, " anchors"]]:
+    def _places(self, batch: int, device: torch.device) -> tuple[Int[Tensor, " anchors"], Int[Tensor, " anchors"]]:
         """Among the keys: the column of each local anchor itself, and of its positive."""
-        images = keys // 2
+        processes, rank = (distributed.world_size(), distributed.rank()) if self._is_gathered() else (1, 0)
+        images = batch * processes
         if images < 2:
             raise ValueError(f"a contrastive batch needs at least 2 images, got {images}: there is nothing to contrast")
-        first = torch.arange(batch, device=device) + (distributed.rank() * batch if self._is_gathered() else 0)
+        first = torch.arange(batch, device=device) + rank * batch
         return torch.cat([first, first + images]), torch.cat([first + images, first])
 
     def _is_gathered(self) -> bool:
@@ -123,13 +137,7 @@ class DifficultPairLoss(nn.Module):
 
     def extra_repr(self) -> str:
         """Settings, as ``print`` shows them."""
-        names = ("temperature", "pos_high", "pos_low", "margin", "temperature_scale", "gather_distributed")
-        return ", ".join(f"{name}={getattr(self, name)}" for name in names)
-
-
-def _marked(columns: Int[Tensor, " anchors"], keys: int) -> Bool[Tensor, "anchors {keys}"]:
-    """True at each row's column."""
-    return columns.unsqueeze(1) == torch.arange(keys, device=columns.device)
+        return ", ".join(f"{name}={getattr(self, name)}" for name in (*TREATMENT, "gather_distributed", "chunk_size"))
 
 
 def _check_views(z0: Tensor, z1: Tensor, h0: Tensor | None, h1: Tensor | None) -> None:
@@ -139,9 +147,3 @@ def _check_views(z0: Tensor, z1: Tensor, h0: Tensor | None, h1: Tensor | None) -
         raise ValueError("features must be given for both views or for neither, got one of h0 and h1")
     if h0 is not None and h1 is not None and not len(h0) == len(h1) == len(z0):
         raise ValueError(f"features must belong to the {len(z0)} projections, got {len(h0)} and {len(h1)} rows")
-
-
-def _nan_unless_finite(loss: Float[Tensor, ""], *features: Tensor) -> Float[Tensor, ""]:
-    """A NaN feature compares as False and would quietly select nothing. No look at values here: it would wait."""
-    finite = torch.stack([rows.isfinite().all() for rows in features]).all()
-    return torch.where(finite, loss, torch.full_like(loss, torch.nan))

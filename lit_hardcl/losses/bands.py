@@ -1,0 +1,89 @@
+"""Which keys are difficult, a few anchors at a time, from two order statistics of each row."""
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from lit_hardcl.functional.selection import check_band
+from lit_hardcl.functional.similarity import unit_vectors, whole_float32
+
+
+class DifficultRows:
+    """Rows of what :func:`~lit_hardcl.functional.difficult_pairs` marks, without the matrix of all pairs.
+
+    Args:
+        anchors: features.
+        keys: features; ``None``: the anchors.
+        own: the column of each anchor itself, never marked; ``None``: it is not among the keys.
+        pos_high: as there.
+        pos_low: as there.
+    """
+
+    def __init__(
+        self,
+        anchors: Float[Tensor, "anchors width"],
+        keys: Float[Tensor, "keys width"] | None,
+        own: Int[Tensor, " anchors"] | None,
+        pos_high: float | None,
+        pos_low: float | None,
+    ) -> None:
+        check_band(pos_high, pos_low)
+        self._anchors = unit_vectors(anchors.detach())
+        self._keys = self._anchors if keys is None else unit_vectors(keys.detach())
+        self._own = None if own is None else own.unsqueeze(1)
+        counted = len(self._keys) - (own is not None)
+        ends = [] if pos_high is None else [pos_high] if pos_low in (None, 1) else [pos_high, pos_low]
+        self._positions = [min(math.floor(end * counted), counted - 1) for end in ends]
+        self._space: list[Tensor] = []
+
+    def marks(self, first: int, last: int) -> Float[Tensor, "{last-first} keys"]:
+        """1 where a key is difficult for the anchors from ``first`` up to ``last``, else 0; good until the next call.
+
+        The first call must be for as many anchors as any other.
+        """
+        if not self._space:
+            self._space = [self._anchors.new_empty(last - first, len(self._keys)) for _ in range(2)]
+        similarity, marks = (space[: last - first] for space in self._space)
+        own = None if self._own is None else self._own[first:last]
+        if self._positions:
+            with torch.autocast(marks.device.type, enabled=False), whole_float32():
+                torch.mm(self._anchors[first:last], self._keys.T, out=similarity)
+            if own is not None:
+                similarity.scatter_(1, own, -torch.inf)
+            high, *low = _ranked(similarity, self._positions, marks)
+            torch.lt(similarity, high, out=marks)
+            for end in low:
+                marks.mul_(torch.ge(similarity, end, out=similarity))
+        else:
+            marks.fill_(1)
+        return marks if own is None else marks.scatter_(1, own, 0)
+
+    def mask(self, chunk_size: int) -> Bool[Tensor, "anchors keys"]:
+        """All rows, as booleans."""
+        anchors = len(self._anchors)
+        firsts = range(0, anchors, chunk_size)
+        return torch.cat([self.marks(first, min(first + chunk_size, anchors)).bool() for first in firsts])
+
+
+def chunk_rows(anchors: Tensor, keys: int) -> int:
+    """Anchors whose row of a matrix fills 4 MB of float32 on a CPU, about its caches; elsewhere 256 MB."""
+    numbers = 2**20 if anchors.device.type == "cpu" else 2**26
+    return max(1, min(len(anchors), numbers // keys))
+
+
+def _ranked(
+    rows: Float[Tensor, "anchors keys"], positions: list[int], space: Float[Tensor, "anchors keys"]
+) -> list[Float[Tensor, "anchors 1"]]:
+    """The values at increasing positions of each row in descending order; ``space`` is overwritten."""
+    if rows.device.type == "cpu" and torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512"):
+        # There NumPy sorts with vector instructions, in a quarter of the time of topk.
+        threads = min(torch.get_num_threads(), len(rows))
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(lambda part: part.sort(axis=1), np.array_split(space.copy_(rows).numpy(), threads)))
+        return [space[:, [-1 - position]] for position in positions]
+    ranked = rows.topk(positions[-1] + 1).values
+    return [ranked[:, [position]] for position in positions]
