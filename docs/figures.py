@@ -6,7 +6,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lit_hardcl import SPACL, ContrastiveDataModule, SimCLRCombined
+from lit_hardcl import SPACL, ContrastiveDataModule, SimCLRCombined, SimilarityStatistics
+from lit_hardcl.callbacks.statistics import subset
+from lit_hardcl.evaluation import extract_features, of_rows
 from lit_hardcl.functional import cosine_similarity, difficult_pairs, unit_vectors
 from lit_hardcl.losses import hard_sets
 from lit_hardcl.plots import hard_sets_of, similarity_ranking
@@ -40,6 +42,15 @@ def ranking(checkpoint: str) -> None:
     figure.savefig(IMAGES / "ranking.png", dpi=130)
 
 
+def similarities(checkpoint: str) -> None:
+    """As `SimilarityStatistics` draws them at the end of a run, with its defaults."""
+    module = SimCLRCombined.load_from_checkpoint(checkpoint, map_location="cpu")
+    data, statistics = ContrastiveDataModule(), SimilarityStatistics()
+    rows = subset(data.train_images.targets, statistics.subset_size, statistics.seed)
+    statistics.measure(extract_features(module, of_rows(data.clean_train_dataloader(), rows)))
+    statistics.drawn(statistics.band(module)).savefig(IMAGES / "similarity.png", dpi=130)
+
+
 @torch.no_grad()
 def spacl(checkpoint: str) -> None:
     """Pool, anchor, positives and screened negatives of the first held-out digit."""
@@ -61,4 +72,5 @@ def spacl(checkpoint: str) -> None:
 if __name__ == "__main__":
     IMAGES.mkdir(exist_ok=True)
     ranking(sys.argv[1])
+    similarities(sys.argv[1])
     spacl(sys.argv[2])

@@ -1,6 +1,6 @@
 """Difficulty-aware contrastive learning for PyTorch Lightning."""
 
-from lit_hardcl.callbacks import OnlineKNN, OnlineLinearProbe
+from lit_hardcl.callbacks import DifficultyFilter, OnlineKNN, OnlineLinearProbe, SimilarityStatistics
 from lit_hardcl.data import Batch, ContrastiveDataModule
 from lit_hardcl.losses import DifficultPairLoss, SPACLLoss
 from lit_hardcl.modules import SPACL, SimCLR, SimCLRCombined, SimCLRMargin, SimCLRRemoval, SimCLRTemperature
@@ -10,6 +10,7 @@ __all__ = [
     "Batch",
     "ContrastiveDataModule",
     "DifficultPairLoss",
+    "DifficultyFilter",
     "OnlineKNN",
     "OnlineLinearProbe",
     "SPACLLoss",
@@ -18,4 +19,5 @@ __all__ = [
     "SimCLRMargin",
     "SimCLRRemoval",
     "SimCLRTemperature",
+    "SimilarityStatistics",
 ]

@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import importlib
 import os
 import re
 import sys
@@ -10,8 +9,8 @@ import warnings
 from pathlib import Path
 from typing import Any, NoReturn
 
-import jsonargparse
 import torch
+import yaml
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from torch import nn
@@ -19,6 +18,7 @@ from torch import nn
 from lit_hardcl import modules
 from lit_hardcl.data import ContrastiveDataModule
 from lit_hardcl.report import RunRecord, differences, log_folder, read_checkpoint, run_folder, summary, yardsticks
+from lit_hardcl.subcommands import COMMANDS
 
 DEFAULTS = {
     "data": {"class_path": "lit_hardcl.ContrastiveDataModule"},
@@ -38,11 +38,6 @@ DEFAULTS = {
             "init_args": {"filename": "last", "save_on_train_epoch_end": True},
         },
     ],
-}
-
-
-COMMANDS: dict[str, str] = {  # modules of `commands/`, known by name only: they stand above this file
-    "theory": "the papers' theorems for your own numbers or run: spectrum, bounds, remedies, collapse",
 }
 
 
@@ -151,9 +146,9 @@ class CommandLine(LightningCLI):
         return self.__dict__.pop("config_dump")  # LightningCLI keeps it, and would keep it past later changes
 
 
-def command_line(args: list[str] | None = None, run: bool = True) -> CommandLine:
+def command_line(args: list[str] | None = None, run: bool = True, line: type[CommandLine] = CommandLine) -> CommandLine:
     """Parse ``args`` (``None``: those of the process), build everything and, if ``run``, run the subcommand."""
-    return CommandLine(
+    return line(
         LightningModule,
         LightningDataModule,
         subclass_mode_model=True,
@@ -169,6 +164,28 @@ def command_line(args: list[str] | None = None, run: bool = True) -> CommandLine
     )
 
 
+class Rehearsal(CommandLine):
+    """Parses options and builds what they name, but no trainer, which would speak of the machine."""
+
+    def _set_seed(self) -> None: ...
+
+    def instantiate_classes(self) -> None:
+        """Build, so that what a class refuses is heard."""
+        self.parser.instantiate_classes(self.config)
+
+
+def configuration(args: list[str]) -> dict[str, Any]:
+    """The whole configuration to which ``fit`` completes these options.
+
+    Raises:
+        ValueError: if a class refuses its options; the parser ends the process if it does.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="LightningCLI's args parameter is intended")
+        rehearsal = command_line(args, run=False, line=Rehearsal)
+    return yaml.safe_load(rehearsal.parser.dump(rehearsal.config, skip_none=False))
+
+
 def main() -> None:
     """Run the command line; what the user got wrong ends in one sentence and exit code 2."""
     if os.getcwd() not in sys.path:  # a console script's path lacks it, and `--model mymodule.Mine` needs it
@@ -179,7 +196,7 @@ def main() -> None:
         sys.argv[2:] = ["--model.help", method[1]]
     try:
         if sys.argv[1:] and sys.argv[1] in COMMANDS:
-            _run_command(sys.argv[1], sys.argv[2:])
+            run_command(sys.argv[1], sys.argv[2:])
         else:
             command_line()
     except ValueError as error:
@@ -188,20 +205,6 @@ def main() -> None:
             raise
         print(f"error: {message}", file=sys.stderr)
         sys.exit(2)
-
-
-def _run_command(name: str, args: list[str]) -> None:
-    """Run a module's ``command``: a function, whose signature is the options, or a dict of functions by name."""
-    command = importlib.import_module(f"lit_hardcl.commands.{name}").command
-    if isinstance(command, dict):
-        jsonargparse.auto_cli(command, args=args, prog=f"lit-hardcl {name}")
-        return
-    parser = jsonargparse.ArgumentParser(prog=f"lit-hardcl {name}", description=command.__doc__.splitlines()[0])
-    parser.add_argument("-c", "--config", action="config", help="Path to a YAML file with options.")
-    parser.add_function_arguments(command, as_positional=True, fail_untyped=True)
-    options = parser.instantiate_classes(parser.parse_args(args))
-    options.pop("config")
-    command(**options)
 
 
 def _message(error: BaseException | None) -> str | None:

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from lightning.pytorch import Trainer
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -34,6 +35,7 @@ class WarmupCosine(LRScheduler):
             raise ValueError(f"total_steps must be at least 1, got {total_steps}")
         self.warmup_ratio = warmup_ratio
         self.total_steps = total_steps
+        self._is_open = total_steps is None
         super().__init__(optimizer)
 
     def get_lr(self) -> list[float | Tensor]:
@@ -41,12 +43,14 @@ class WarmupCosine(LRScheduler):
         return [base * self._factor(self.last_epoch) for base in self.base_lrs]
 
     def fill_total_steps(self, total_steps: float) -> None:
-        """Set ``total_steps`` if it was left open, and the learning rates of the first step by it.
+        """Set ``total_steps`` if it was left open, and the learning rates of the coming step by it.
+
+        May be called again, when a training turns out to be shorter or longer.
 
         Raises:
             ValueError: if ``total_steps`` is infinite: a cosine needs an end.
         """
-        if self.total_steps is not None:
+        if not self._is_open:
             return
         if not math.isfinite(total_steps):
             raise ValueError("WarmupCosine needs the end of training: set the trainer's max_epochs or max_steps")
@@ -57,7 +61,8 @@ class WarmupCosine(LRScheduler):
 
     def state_dict(self) -> dict[str, Any]:
         """All but ``total_steps``: a resumed training ends where its own trainer says."""
-        return {name: value for name, value in super().state_dict().items() if name != "total_steps"}
+        own = ("total_steps", "_is_open")
+        return {name: value for name, value in super().state_dict().items() if name not in own}
 
     def _factor(self, step: int) -> float:
         if self.total_steps is None:
@@ -67,3 +72,23 @@ class WarmupCosine(LRScheduler):
             return (step + 1) / (warmup + 1)
         progress = (step - warmup) / max(1, self.total_steps - warmup)
         return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+def fit_schedules(trainer: Trainer, epoch: int, step: int) -> None:
+    """Let the trainer's schedules end with its training, whose epochs have had other numbers of steps until ``epoch``.
+
+    Only a :class:`WarmupCosine` whose ``total_steps`` was left open changes.
+
+    Args:
+        trainer: whose loader of the present epoch is there.
+        epoch: since which the epochs have as many steps as the present one.
+        step: with which that epoch began.
+    """
+    if trainer.max_epochs in (None, -1):
+        return
+    total = step + (trainer.max_epochs - epoch) * math.ceil(
+        trainer.num_training_batches / trainer.accumulate_grad_batches
+    )
+    for config in trainer.lr_scheduler_configs:
+        if isinstance(config.scheduler, WarmupCosine):
+            config.scheduler.fill_total_steps(total if trainer.max_steps == -1 else min(total, trainer.max_steps))

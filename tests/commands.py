@@ -8,3 +8,4 @@ TINY = [
     *("-c", str(CONFIGS / "quickstart.yaml"), "--model.backbone", "nets.FlatNet", "--yardsticks", "false"),
     *("--trainer.max_epochs", "2", "--trainer.check_val_every_n_epoch", "1", "--trainer.enable_progress_bar", "false"),
 ]
+BACKBONE = ["--backbone", "nets.FlatNet", "--data.dataset", "digits"]

@@ -101,3 +101,27 @@ def screened_row(similarities: list[float], share: float, tied: float) -> list[b
         if share < 1 and math.fsum(similarities[k] for k in ranked[:taken]) >= share * total * (1 - tied):
             break
     return kept
+
+
+def pair_kinds(features: Tensor, targets: Tensor, difficult: Tensor) -> tuple[list[float], list[float], list[float]]:
+    """Cosines of the pairs of one class, of two classes without a difficult image, and of two classes with one."""
+    same, easy, hard = [], [], []
+    for i in range(len(features)):
+        for j in range(i + 1, len(features)):
+            if targets[i] < 0 or targets[j] < 0:
+                continue
+            kind = same if targets[i] == targets[j] else hard if difficult[i] or difficult[j] else easy
+            kind.append(float(cosine(features[i], features[j])))
+    return same, easy, hard
+
+
+def selection_counts(features: Tensor, targets: Tensor, pos_high: float, pos_low: float) -> list[int]:
+    """Pairs of a batch, selected ones, those of them with labels, and those of different classes."""
+    difficult = eq12(features, pos_high, pos_low)
+    counts = [0, 0, 0, 0]
+    for i in range(len(features)):
+        for k in range(len(features)):
+            labelled = bool(difficult[i, k]) and targets[i] >= 0 and targets[k] >= 0
+            seen = (i != k, difficult[i, k], labelled, labelled and targets[i] != targets[k])
+            counts = [count + int(new) for count, new in zip(counts, seen, strict=True)]
+    return counts

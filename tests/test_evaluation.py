@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from lit_hardcl.evaluation import extract_features, fit_linear_probe, knn_predict, thinned
+from lit_hardcl.evaluation import extract_features, fit_linear_probe, knn_predict, logistic_predict, thinned
 from lit_hardcl.evaluation.classify import knn_scores
 
 # Unit vectors in the plane, by their angle in degrees.
@@ -73,6 +73,33 @@ def test_a_probe_needs_labels_and_positive_numbers():
         fit_linear_probe(torch.randn(3, 2), torch.full((3,), -1), 2)
     with pytest.raises(ValueError, match="learning_rate=0.0"):
         fit_linear_probe(torch.randn(3, 2), torch.zeros(3).long(), 2, learning_rate=0.0)
+
+
+def test_without_standardising_the_first_step_is_that_of_plain_sgd():
+    features, targets = torch.tensor([[3.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 1])
+    probe = fit_linear_probe(features, targets, 2, epochs=1, learning_rate=0.5, standardise=False)
+    # From zero both classes have 1/2: each row pulls by a half of itself, averaged over two rows.
+    torch.testing.assert_close(probe.weight, 0.5 * torch.tensor([[0.75, -0.25], [-0.75, 0.25]]))
+    torch.testing.assert_close(probe.bias, torch.zeros(2))
+
+
+def test_a_logistic_regression_separates_clusters_ignores_the_unlabelled_and_thins_evenly():
+    targets = torch.arange(300) // 100
+    features = torch.tensor([[0.0, 5.0], [4.0, 5.0], [0.0, 900.0]])[targets] + torch.rand(300, 2)
+    marked = targets.clone()
+    marked[::7] = -1
+    assert torch.equal(logistic_predict(features, features, marked), targets)
+    assert torch.equal(logistic_predict(features, features, marked, max_images=9), targets)
+    with pytest.raises(ValueError, match=r"at least two classes, got \[1\]"):
+        logistic_predict(features, features, torch.where(targets == 1, 1, -1))
+
+
+def test_all_views_are_passed_where_they_are_combined():
+    images = torch.randn(2, 5, 1, 2, 2)
+    batches = [(list(images), torch.arange(5), torch.arange(5))]
+    rows = extract_features(nn.Flatten(), batches, combine=lambda views: torch.cat(views, dim=1)).features
+    torch.testing.assert_close(rows, torch.cat([images[0].flatten(1), images[1].flatten(1)], dim=1))
+    assert torch.equal(extract_features(nn.Flatten(), batches).features, images[0].flatten(1))
 
 
 def test_features_are_extracted_in_evaluation_mode_and_the_mode_restored():

@@ -21,11 +21,11 @@ FLOORS = {
     "modules": 3,
     "callbacks": 3,
     "report": 4,
-    "runs": 4,
     "compare": 4,
-    "cli": 5,
-    "commands": 6,
-    "__main__": 7,
+    "subcommands": 5,
+    "cli": 6,
+    "commands": 7,
+    "__main__": 8,
 }
 THIRD_PARTY = {  # a room that may import these packages only
     "functional": {"torch", "jaxtyping", *sys.stdlib_module_names},
@@ -34,6 +34,7 @@ THIRD_PARTY = {  # a room that may import these packages only
 SIDEWAYS = {
     ("losses", "distributed"),  # a gather across processes: in distributed.py, called by losses
     ("runs", "report"),  # a checkpoint is refused in the same words, whoever reads it
+    ("compare", "report"),  # a comparison reads what runs have reported
 }
 
 

@@ -1,9 +1,9 @@
-"""The figure of the idea shows what was selected."""
+"""The figures show what was selected and measured."""
 
 import torch
 
 from lit_hardcl.functional import difficult_pairs
-from lit_hardcl.plots import hard_sets_of, similarity_ranking
+from lit_hardcl.plots import hard_sets_of, similarity_histogram, similarity_ranking
 
 
 def test_the_band_covers_the_selected_ranks_and_its_label_counts_them(tmp_path):
@@ -29,3 +29,19 @@ def test_a_pool_shows_each_views_role_and_the_negatives_on_both_sides_of_the_edg
     assert "10 dropped" in figure.axes[12].get_ylabel()
     figure.savefig(tmp_path / "pool.png")
     assert (tmp_path / "pool.png").stat().st_size > 3000
+
+
+def test_a_histogram_names_the_means_of_the_three_kinds_and_shades_the_interval(tmp_path):
+    same, easy, difficult = torch.tensor([0.5, 0.9]), torch.linspace(-1, 0.5, 100), torch.tensor([0.25])
+    figure = similarity_histogram(same, easy, difficult, (0.1, 0.4))
+    axes = figure.axes[0]
+    names = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert names[1:] == [
+        "same class: α = 0.700",
+        "different classes, both easy: β = -0.250",
+        "different classes, a difficult image: γ = 0.250",
+    ]
+    assert (axes.patches[0].get_x(), axes.patches[0].get_x() + axes.patches[0].get_width()) == (0.1, 0.4)
+    figure.savefig(tmp_path / "histogram.png")
+    assert (tmp_path / "histogram.png").stat().st_size > 5000
+    assert len(similarity_histogram(same, easy, difficult).axes[0].get_legend().get_texts()) == 3

@@ -8,13 +8,15 @@ import pytest
 from commands import CONFIGS, ROOT
 
 from lit_hardcl.cli import CommandLine, command_line
+from lit_hardcl.commands import COMMANDS as SUBCOMMANDS
+from lit_hardcl.commands import run_command
 
 README = (ROOT / "README.md").read_text()
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 COMMANDS = re.findall(r"^python train\.py (.*)$", README.replace("\\\n", ""), re.MULTILINE)
 
 
-@pytest.mark.parametrize("code", PYTHON, ids=["module", "loss", "callback"])
+@pytest.mark.parametrize("code", PYTHON, ids=["module", "loss", "callback", "filter"])
 @pytest.mark.filterwarnings("ignore:.*does not have many workers")
 @pytest.mark.filterwarnings("ignore:The number of training batches")
 @pytest.mark.filterwarnings("ignore:.*`tensorboardX` has been removed")
@@ -32,6 +34,15 @@ def test_a_command_is_understood(command, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["train.py"])
     options = shlex.split(command.replace("configs/", f"{CONFIGS}/"))[1:]
     assert isinstance(command_line([*options, "--trainer.accelerator", "cpu"], run=False), CommandLine)
+
+
+@pytest.mark.parametrize("command", [line for line in COMMANDS if line.split()[0] in SUBCOMMANDS])
+def test_a_command_that_is_no_training_is_understood(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    name, *options = shlex.split(command.replace("configs/", f"{CONFIGS}/"))
+    with pytest.raises(SystemExit) as stop:
+        run_command(name, [*options, "--print_config"])
+    assert (stop.value.code, capsys.readouterr().err) == (0, "")
 
 
 def test_every_file_it_names_exists():

@@ -1,6 +1,8 @@
 """Callbacks that watch a training: they read what its steps return and import no module."""
 
+from lit_hardcl.callbacks.filter import DifficultyFilter
 from lit_hardcl.callbacks.linear import OnlineLinearProbe
 from lit_hardcl.callbacks.neighbours import OnlineKNN
+from lit_hardcl.callbacks.statistics import SimilarityStatistics
 
-__all__ = ["OnlineKNN", "OnlineLinearProbe"]
+__all__ = ["DifficultyFilter", "OnlineKNN", "OnlineLinearProbe", "SimilarityStatistics"]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lit_hardcl import plots, theory
 from lit_hardcl.commands.printing import check_figure_file, print_table, save_figure
-from lit_hardcl.runs import load_run
+from lit_hardcl.report import load_run
 
 Vectors = NDArray[np.float64]
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from lit_hardcl import plots, theory
 from lit_hardcl.commands.collapse import collapse
 from lit_hardcl.commands.printing import check_figure_file, print_table, save_figure
-from lit_hardcl.runs import logged_similarities
+from lit_hardcl.report import logged_similarities
 from lit_hardcl.theory.graph import Structure
 
 KINDS = {

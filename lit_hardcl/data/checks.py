@@ -26,7 +26,9 @@ def check_imbalance(imbalance: float) -> None:
 
 
 def read_indices(source: str | list[int]) -> list[int]:
-    """Return the indices; if a path is given, from a file with one whole number a line or a JSON list.
+    """Return the indices; if a path is given, from a file with one whole number a line, or JSON.
+
+    JSON is a list, or a mapping with a list under ``indices``, as ``lit-hardcl select`` writes it.
 
     Raises:
         ValueError: if there is no such file, or it holds anything else.
@@ -38,11 +40,17 @@ def read_indices(source: str | list[int]) -> list[int]:
         raise ValueError(f"train_indices must be a list or a file, but there is no file {source}")
     text = path.read_text()
     try:
-        found = json.loads(text) if text.lstrip().startswith("[") else [int(line) for line in text.split()]
+        found = json.loads(text) if text.lstrip()[:1] in ("[", "{") else [int(line) for line in text.split()]
     except ValueError as error:
         raise ValueError(
             f"train_indices must hold one whole number a line or a JSON list; {source}: {error}"
         ) from error
+    if isinstance(found, dict):
+        found = found.get("indices")
+    if not isinstance(found, list):
+        raise ValueError(
+            f"train_indices must hold a list, or a mapping with one under 'indices', got neither: {source}"
+        )
     if not all(type(index) is int for index in found):
         raise ValueError(f"train_indices must hold whole numbers only, got others in {source}")
     return found

@@ -1,6 +1,46 @@
 """What features are worth: extraction, classification on frozen features, statistics."""
 
-from lit_hardcl.evaluation.classify import fit_linear_probe, knn_predict
-from lit_hardcl.evaluation.features import Features, extract_features, thinned
+from lit_hardcl.evaluation.classify import fit_linear_probe, knn_predict, logistic_predict
+from lit_hardcl.evaluation.coreset import latent_classes, mean_direction, select_core
+from lit_hardcl.evaluation.features import Features, extract_features, of_rows, random_view_batches, thinned
+from lit_hardcl.evaluation.frozen import (
+    FrozenFeatures,
+    NeighbourSettings,
+    ProbeSettings,
+    accuracies,
+    cache_key,
+    cached,
+    frozen_features,
+    measured,
+)
+from lit_hardcl.evaluation.geometry import alignment, rank_me, uniformity
+from lit_hardcl.evaluation.statistics import SimilarityLevels, difficult_examples, pair_similarities, similarity_levels
 
-__all__ = ["Features", "extract_features", "fit_linear_probe", "knn_predict", "thinned"]
+__all__ = [
+    "Features",
+    "FrozenFeatures",
+    "NeighbourSettings",
+    "ProbeSettings",
+    "SimilarityLevels",
+    "accuracies",
+    "alignment",
+    "cache_key",
+    "cached",
+    "difficult_examples",
+    "extract_features",
+    "fit_linear_probe",
+    "frozen_features",
+    "knn_predict",
+    "latent_classes",
+    "logistic_predict",
+    "mean_direction",
+    "measured",
+    "of_rows",
+    "pair_similarities",
+    "random_view_batches",
+    "rank_me",
+    "select_core",
+    "similarity_levels",
+    "thinned",
+    "uniformity",
+]

@@ -1,7 +1,10 @@
-"""Classifiers on frozen features: weighted nearest neighbours and a linear probe."""
+"""Classifiers on frozen features: weighted nearest neighbours, a linear probe, and a logistic regression."""
 
 import torch
 from jaxtyping import Float, Int
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -76,11 +79,11 @@ def fit_linear_probe(
     epochs: int = 100,
     batch_size: int = 512,
     learning_rate: float = 1.0,
+    standardise: bool = True,
     seed: int = 0,
 ) -> nn.Linear:
     """Train a linear classifier on frozen features: SGD with momentum 0.9 and a cosine schedule.
 
-    Features are standardised while training, and the standardisation is folded into the weights that come back.
     Images without a label (-1) are left out.
 
     Args:
@@ -90,6 +93,9 @@ def fit_linear_probe(
         epochs: passes over the images, at least 1.
         batch_size: images a step, at least 1.
         learning_rate: positive; its start, falling to 0.
+        standardise: train on features of mean 0 and variance 1, with the rate divided by the root of their number, so
+            that one rate fits all widths and scales; the standardisation is folded into the weights that come back.
+            False trains on the features as they are with the rate as it is, the usual protocol of publications.
         seed: of the order of the images.
 
     Raises:
@@ -101,12 +107,17 @@ def fit_linear_probe(
     features, targets = features[labelled].float(), targets[labelled]
     if len(features) == 0:
         raise ValueError("a linear probe needs labels, but no image has one")
-    mean, std = features.mean(dim=0), features.std(dim=0, correction=0).clamp(min=1e-6)
+    if standardise:
+        mean, std = features.mean(dim=0), features.std(dim=0, correction=0).clamp(min=1e-6)
+        learning_rate /= features.shape[1] ** 0.5
+    else:
+        mean, std = torch.zeros_like(features[0]), torch.ones_like(features[0])
     rows = (features - mean) / std
-    probe = nn.Linear(rows.shape[1], num_classes, device=rows.device)
+    # As zeros, by a way that draws no random number: evaluation must not change a training that it watches.
+    probe = nn.utils.skip_init(nn.Linear, rows.shape[1], num_classes, device=rows.device)
     nn.init.zeros_(probe.weight)
     nn.init.zeros_(probe.bias)
-    optimizer = torch.optim.SGD(probe.parameters(), lr=learning_rate / rows.shape[1] ** 0.5, momentum=0.9)
+    optimizer = torch.optim.SGD(probe.parameters(), lr=learning_rate, momentum=0.9)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
     generator = torch.Generator().manual_seed(seed)
     for _ in range(epochs):
@@ -119,3 +130,34 @@ def fit_linear_probe(
         probe.weight.div_(std)
         probe.bias.sub_(probe.weight @ mean)
     return probe.requires_grad_(False)
+
+
+def logistic_predict(
+    features: Float[Tensor, "queries width"],
+    bank: Float[Tensor, "bank width"],
+    bank_targets: Int[Tensor, " bank"],
+    max_images: int = 5000,
+    max_iter: int = 1000,
+) -> Int[Tensor, " queries"]:
+    """Class of each query by scikit-learn's logistic regression on standardised features.
+
+    A cross-check of the probe, with another optimiser and an L2 penalty (C = 1).
+
+    Args:
+        features: rows to classify.
+        bank: rows with known classes.
+        bank_targets: classes, or -1 for rows to leave out.
+        max_images: most rows of the bank to fit, evenly spaced.
+        max_iter: of L-BFGS; scikit-learn warns if it is reached.
+
+    Raises:
+        ValueError: if the bank has labels of fewer than two classes.
+    """
+    labelled = (bank_targets >= 0).nonzero().flatten()
+    rows = labelled[torch.linspace(0, len(labelled) - 1, min(len(labelled), max_images)).round().long()]
+    classes = bank_targets[rows].unique()
+    if len(classes) < 2:
+        raise ValueError(f"a logistic regression needs labels of at least two classes, got {classes.tolist()}")
+    regression = make_pipeline(StandardScaler(), LogisticRegression(max_iter=max_iter))
+    regression.fit(bank[rows].cpu().numpy(), bank_targets[rows].cpu().numpy())
+    return torch.from_numpy(regression.predict(features.cpu().numpy())).to(bank_targets)

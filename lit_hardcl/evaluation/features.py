@@ -1,12 +1,16 @@
 """Features of a whole data set, computed once."""
 
-from collections.abc import Callable, Iterable
+import copy
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
+
+from lit_hardcl.data import Batch, ContrastiveDataModule, Images, RawBatch
+from lit_hardcl.data.loading import Pick, RandomBatches, as_fetched
 
 
 class Features(NamedTuple):
@@ -22,6 +26,7 @@ def extract_features(
     model: nn.Module,
     batches: Iterable[Any],
     prepare: Callable[[Any, int], Any] | None = None,
+    combine: Callable[[list[Tensor]], Tensor] | None = None,
 ) -> Features:
     """Pass the first view of every batch through ``model`` in evaluation mode; float32 rows on the CPU.
 
@@ -29,6 +34,7 @@ def extract_features(
         model: from images to features, which are flattened. Its device is used and its mode restored.
         batches: positionally ``(views, targets, indices)`` once prepared, such as a data loader.
         prepare: turns what ``batches`` yields into that, as a data module's ``on_after_batch_transfer`` does.
+        combine: makes one row of the features of all views of an image; all views are passed then.
 
     Raises:
         ValueError: if there is no image.
@@ -39,7 +45,8 @@ def extract_features(
     rows: list[tuple[Tensor, Tensor, Tensor]] = []
     for raw in batches:
         views, targets, indices = (prepare(raw, 0) if prepare else raw)[:3]
-        rows.append((model(views[0].to(device)).flatten(1).float().cpu(), targets.cpu(), indices.cpu()))
+        features = [model(view.to(device)).flatten(1).float() for view in views[: None if combine else 1]]
+        rows.append(((combine(features) if combine else features[0]).cpu(), targets.cpu(), indices.cpu()))
     for module, mode in modes.items():
         module.training = mode
     if not rows:
@@ -53,10 +60,32 @@ def thinned(loader: DataLoader, limit: int) -> DataLoader:
     In the data set's own order, whatever the loader's sampler.
     """
     images = len(loader.dataset)  # type: ignore[arg-type]
-    rows = torch.linspace(0, images - 1, min(images, limit)).round().long().tolist()
+    return of_rows(loader, torch.linspace(0, images - 1, min(images, limit)).round().long())
+
+
+def of_rows(loader: DataLoader, rows: Int[Tensor, " rows"]) -> DataLoader:
+    """Load these rows of ``loader``'s data set, in this order, without a draw from torch's global random numbers."""
     return DataLoader(
-        Subset(loader.dataset, rows),
+        Subset(loader.dataset, rows.tolist()),
         batch_size=loader.batch_size,
         num_workers=loader.num_workers,
         collate_fn=loader.collate_fn,
+        generator=torch.Generator(),  # else every start of the loader draws a seed
     )
+
+
+def random_view_batches(
+    data: ContrastiveDataModule, images: Images, num_views: int, seed: int, device: torch.device | str = "cpu"
+) -> Iterator[Batch]:
+    """Random views of every image in the order of ``images``, by the data module's own recipe, made on ``device``."""
+    data = copy.copy(data)
+    data.clean_view = False
+    loader = DataLoader(
+        RandomBatches(images, data.image_size, data.augmentation, num_views, seed),
+        batch_size=data.eval_batch_size,
+        sampler=[Pick(row, row, 0) for row in range(len(images))],
+        num_workers=data.num_workers,
+        collate_fn=as_fetched,
+    )
+    for raw in loader:
+        yield data.on_after_batch_transfer(RawBatch(*(column.to(device) for column in raw)), 0)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from lit_hardcl.models import misfit
 from lit_hardcl.optim import WarmupCosine
 
 OptimizerCallable = Callable[[Iterable], Optimizer]
@@ -103,17 +104,8 @@ class ContrastiveModule(pl.LightningModule):
         Raises:
             ValueError: naming what is missing, unexpected or of another shape.
         """
-        ours = {name: tuple(value.shape) for name, value in self.state_dict().items()}
-        theirs = {name: tuple(value.shape) for name, value in checkpoint.get("state_dict", {}).items()}
-        if ours == theirs:
-            return
-        missing, unexpected = sorted(ours.keys() - theirs.keys()), sorted(theirs.keys() - ours.keys())
-        both = sorted(name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name])
-        reshaped = [f"{name} ({theirs[name]} there, {ours[name]} here)" for name in both]
-        raise ValueError(
-            f"the checkpoint does not fit this {type(self).__name__}: {_some(missing)} missing, "
-            f"{_some(unexpected)} unexpected, {_some(reshaped)} of another shape"
-        )
+        if wrong := misfit(self.state_dict(), checkpoint.get("state_dict", {})):
+            raise ValueError(f"the checkpoint does not fit this {type(self).__name__}: {wrong}")
 
     def _stop_if_failed(self) -> None:
         if self._failed_at.isfinite():
@@ -134,7 +126,3 @@ def step_output(features: Tensor, targets: Tensor, indices: Tensor | None, views
     """What callbacks receive: features without gradient, targets and indices repeated for each view."""
     repeated = None if indices is None else indices.repeat(views)
     return {"features": features.detach(), "targets": targets.repeat(views), "indices": repeated}
-
-
-def _some(names: list[str]) -> str:
-    return "nothing" if not names else ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -63,6 +63,44 @@ def _thumbnail(axes: Any, image: Tensor, place: tuple[float, float], colour: str
     axes.add_artist(AnnotationBbox(picture, place, pad=0.1, bboxprops={"edgecolor": colour, "linewidth": 1.5}))
 
 
+def similarity_histogram(
+    same: Float[Tensor, " same_class_pairs"],
+    easy: Float[Tensor, " easy_pairs"],
+    difficult: Float[Tensor, " difficult_pairs"],
+    interval: tuple[float, float] | None = None,
+) -> Figure:
+    """How the similarities of three kinds of pairs are distributed, with the selected interval shaded.
+
+    Each kind has area 1, whatever its number of pairs; a line stands at its mean.
+
+    Args:
+        same: similarities of pairs of one class.
+        easy: of pairs of different classes without a difficult image.
+        difficult: of pairs of different classes with one.
+        interval: lowest and highest similarity that is selected; ``None``: nothing is.
+    """
+    kinds = {
+        "same": ("α", "same class", same.numpy()),
+        "different": ("β", "different classes, both easy", easy.numpy()),
+        "difficult": ("γ", "different classes, a difficult image", difficult.numpy()),
+    }
+    everything = np.concatenate([values for _, _, values in kinds.values()])
+    edges = np.linspace(everything.min(), everything.max() + 1e-6, 61)
+    figure, axes = new_figure(8, 4)
+    if interval is not None:
+        axes.axvspan(*interval, color=COLOURS["band"], zorder=0, label="selected (median of the anchors)")
+    for colour, (level, name, values) in kinds.items():
+        mean = float(values.mean())
+        label = f"{name}: {level} = {mean:.3f}"
+        axes.hist(values, edges, density=True, histtype="stepfilled", color=COLOURS[colour], alpha=0.25)
+        axes.hist(values, edges, density=True, histtype="step", color=COLOURS[colour], linewidth=1.5, label=label)
+        axes.axvline(mean, color=COLOURS[colour], linewidth=1, linestyle="--")
+    axes.set_xlabel("cosine similarity of the features")
+    axes.set_ylabel("density of pairs")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, fontsize=9, frameon=False)
+    return figure
+
+
 def hard_sets_of(
     pool: Float[Tensor, "candidates height width"],
     anchor: int,

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-COLOURS = {"same": "#1f77b4", "different": "#d95f02", "band": "#f4d58d", "ink": "#333333"}
+COLOURS = {"same": "#1f77b4", "different": "#d95f02", "difficult": "#6a3d9a", "band": "#f4d58d", "ink": "#333333"}
 
 
 def new_figure(width: float, height: float, columns: int = 1) -> tuple[Figure, Any]:

@@ -3,6 +3,8 @@
 import sys
 
 import pytest
+import torch
+from nets import FlatNet
 
 from lit_hardcl.cli import main
 
@@ -24,3 +26,13 @@ def run(tmp_path, monkeypatch, capsys):
         return code, captured.out, captured.err
 
     return call
+
+
+@pytest.fixture
+def weights(tmp_path, monkeypatch):
+    """A file of a backbone's weights such as another trainer leaves."""
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    net = FlatNet()
+    torch.save({"model": {f"module.encoder.{name}": value for name, value in net.state_dict().items()}}, "net.pt")
+    return net

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from commands import CONFIGS
 
-from lit_hardcl import modules
+from lit_hardcl import DifficultyFilter, modules
 from lit_hardcl.cli import command_line
 from lit_hardcl.data import DATASETS
 
@@ -88,6 +88,17 @@ def test_every_data_set_builds_with_spacl_and_its_ablations(data, method, monkey
 
 
 @pytest.mark.parametrize("data", DATA)
+def test_every_data_set_builds_with_the_filter_beside_the_usual_callbacks(data, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    usual = [type(callback).__name__ for callback in build(monkeypatch, data).trainer.callbacks]
+    callbacks = build(monkeypatch, data, "callbacks/filter").trainer.callbacks
+    (difficulty,) = (callback for callback in callbacks if isinstance(callback, DifficultyFilter))
+    assert sorted(type(callback).__name__ for callback in callbacks) == sorted([*usual, "DifficultyFilter"])
+    assert (difficulty.score, difficulty.share_at) == ("pairs", {20: 0.1})
+    assert 2 <= len((CONFIGS / "callbacks/filter.yaml").read_text().splitlines()) <= 6
+
+
+@pytest.mark.parametrize("data", DATA)
 def test_a_yaml_shows_the_recipe_of_its_data_set(data):
     settings = yaml.safe_load((CONFIGS / f"{data}.yaml").read_text())["data"]["init_args"]
     recipe = dataclasses.asdict(DATASETS[settings["dataset"]].augmentation)
@@ -133,3 +144,32 @@ def test_the_values_are_the_papers(data):
     values = [settings["data"]["init_args"]["batch_size"], model["optimizer"]["init_args"]["lr"]]
     values += [model[name] for name in ("temperature", "pos_high", "pos_low", "margin", "temperature_scale")]
     assert tuple(values) == PAPER[data]
+
+
+@pytest.mark.parametrize(
+    ("comparison", "runs"),
+    {
+        "methods": 5 * 3,
+        "selected_vs_all": 5 * 3,
+        "selection_features": 3 * 3,
+        "mixed": 3 * 4 * 3,
+        "long_tail": 2 * 3 * 3,
+        "temperature_factor": 7 * 3,
+        "quick": 5 * 2,
+    }.items(),
+)
+@pytest.mark.parametrize("base", [None, "fashion_mnist"])
+def test_every_comparison_can_be_run_on_its_own_data_set_and_on_another(comparison, runs, base, run, tmp_path):
+    other = [] if base is None else ["--base", CONFIGS / f"{base}.yaml"]
+    code, output, _ = run("compare", "-c", CONFIGS / f"compare/{comparison}.yaml", *other, "--dry_run", "true")
+    assert code == 0
+    assert f"{runs} runs, 0 of them finished before" in output
+    assert len(output.splitlines()) == 1 + runs
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_comparison_is_untested():
+    (marks,) = [
+        m for m in test_every_comparison_can_be_run_on_its_own_data_set_and_on_another.pytestmark if "runs" in m.args[0]
+    ]
+    assert {name for name, _ in marks.args[1]} == {path.stem for path in (CONFIGS / "compare").glob("*.yaml")}

@@ -193,3 +193,26 @@ def test_an_optimizer_and_a_scheduler_are_chosen_by_class_path(run, tmp_path):
     assert "exp_avg" in saved["optimizer_states"][0]["state"][0]
     assert saved["lr_schedulers"][0]["T_max"] == 22
     assert saved["lr_schedulers"][0]["last_epoch"] == 22  # stepped with every optimizer step
+
+
+def test_statistics_are_added_by_name_and_lie_in_the_metrics_by_epoch(run, tmp_path):
+    options = ["--trainer.callbacks+=SimilarityStatistics", "--trainer.callbacks.subset_size=300"]
+    code, _, errors = run("fit", *TINY, *options)
+    assert code == 0, errors
+    folder = tmp_path / "runs/SimCLRCombined-digits/version_0"
+    rows = list(csv.DictReader((folder / "metrics.csv").read_text().splitlines()))
+    rows = [row for row in rows if row["similarity_alpha"]]
+    assert [row["epoch"] for row in rows] == ["0", "1"]
+    for row in rows:
+        assert float(row["similarity_beta"]) < float(row["similarity_gamma"]) < float(row["similarity_alpha"]) < 1
+        assert 0 < float(row["difficult_share"]) < float(row["difficult_precision"]) < 1
+    assert (folder / "similarity.png").is_file()
+
+
+def test_a_subset_that_is_too_small_is_refused_in_a_sentence(run, tmp_path):
+    code, _, errors = run(
+        "fit", *TINY, "--trainer.callbacks+=SimilarityStatistics", "--trainer.callbacks.subset_size=100"
+    )
+    assert code == 2
+    assert errors.strip().splitlines()[-1].startswith("error: subset_size must be at least a batch")
+    assert list(tmp_path.iterdir()) == []

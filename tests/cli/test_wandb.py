@@ -43,7 +43,7 @@ def environment():
 def test_a_run_is_named_configured_once_and_summarised_by_its_best(run, tmp_path):
     code, output, errors = run(
         *("fit", *TINY, "-c", CONFIGS / "methods/removal.yaml", "-c", CONFIGS / "loggers/wandb.yaml"),
-        "--trainer.logger.init_args.offline=true",
+        *("--trainer.logger.init_args.offline=true", "--trainer.callbacks+=SimilarityStatistics"),
     )
     assert code == 0, errors
     wandb.finish()  # as at the end of a process
@@ -68,3 +68,9 @@ def test_a_run_is_named_configured_once_and_summarised_by_its_best(run, tmp_path
     logged = {item.key or item.nested_key[0] for record in read for item in record.history.item}
     assert {"train_loss", "val_linear_top1", "val_linear_top5", "val_knn_top1", "epoch"} <= logged
     assert "checkpoint" in output
+
+    assert {"similarity_alpha", "difficult_precision", "similarity"} <= logged
+    images = [path for path in tmp_path.rglob("*.png") if "media" in path.parts]
+    assert [path.name.split("_")[0] for path in images] == ["similarity"]
+    (saved,) = tmp_path.rglob("similarity.png")
+    assert saved.parent == next(tmp_path.rglob("last.ckpt")).parent  # the other runs' folder holds no run's figure

@@ -318,10 +318,11 @@ def test_lightning_may_put_its_own_sampler_in_place_to_overfit_a_batch():
 
 def test_only_the_train_indices_are_trained_on(tmp_path):
     chosen = digits().train_images.indices[50:150]
-    lines, listed = tmp_path / "chosen.txt", tmp_path / "chosen.json"
+    lines, listed, named = (tmp_path / name for name in ("chosen.txt", "chosen.json", "core.json"))
     lines.write_text("\n".join(map(str, chosen.tolist())))
     listed.write_text(str(chosen.tolist()))
-    for given in (chosen.tolist(), str(lines), str(listed)):
+    named.write_text(f'{{"share": 0.1, "indices": {chosen.tolist()}}}')
+    for given in (chosen.tolist(), str(lines), str(listed), str(named)):
         assert torch.equal(digits(train_indices=given).train_images.indices, chosen)
 
 

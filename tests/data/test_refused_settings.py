@@ -49,7 +49,13 @@ def test_missing_data_are_asked_for_in_setup(tmp_path):
         data.setup("fit")
 
 
-@pytest.mark.parametrize(("text", "message"), [("1\ntwo", "two"), ("[1, 2.5]", "others in"), ("[1, 2", "JSON list")])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        *(("1\ntwo", "two"), ("[1, 2.5]", "others in"), ("[1, 2", "JSON list")),
+        *(("{}", "under 'indices'"), ('{"indices": 3}', "under 'indices'"), ('{"indices": [true]}', "others in")),
+    ],
+)
 def test_a_file_of_train_indices_that_holds_anything_else_is_named(tmp_path, text, message):
     file = tmp_path / "chosen.txt"
     file.write_text(text)

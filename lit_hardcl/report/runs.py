@@ -9,7 +9,7 @@ import jsonargparse
 import yaml
 from lightning.pytorch import LightningDataModule, LightningModule
 
-from lit_hardcl.report import read_checkpoint
+from lit_hardcl.report.reading import read_checkpoint
 
 LEVELS = ("similarity_alpha", "similarity_beta", "similarity_gamma")
 

@@ -1,24 +1,17 @@
-"""What a run leaves behind: its configuration beside the checkpoints, and a summary with yardsticks."""
+"""The record of a training: its configuration beside the checkpoints, its clock, what it logged; and where it lies."""
 
-import copy
-import json
 import math
 import time
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
 import yaml
 from lightning.pytorch.cli import SaveConfigCallback
-from lightning.pytorch.loggers import CSVLogger, WandbLogger
-from torch import nn
-
-from lit_hardcl.evaluation import Features, extract_features, fit_linear_probe, knn_predict, thinned
+from lightning.pytorch.loggers import WandbLogger
 
 ACCURACIES = ("val_linear_top1", "val_knn_top1")
 RECORDED = ("best", "last", "history", "seconds", "images")
-YARDSTICK_IMAGES = 5000
 
 
 class RunRecord(SaveConfigCallback):
@@ -130,82 +123,6 @@ def log_folder(trainer: pl.Trainer) -> Path | None:
     return Path(folder) if folder else None
 
 
-def yardsticks(
-    models: dict[str, nn.Module], data: Any, device: torch.device | str = "cpu"
-) -> dict[str, dict[str, float]]:
-    """Accuracy on frozen features of each model, and of raw pixels, which a trained one has to beat.
-
-    A linear probe trained to its end and nearest neighbours, both on clean images, at most ``YARDSTICK_IMAGES`` of each
-    split, evenly spaced, none of them mixed of two classes; empty if the data module has no ``clean_train_dataloader``
-    or no labels.
-    """
-    if not hasattr(data, "clean_train_dataloader"):
-        return {}
-    data = copy.copy(data)
-    data.trainer = None  # this process alone looks at all images
-    loaders = [thinned(loader, YARDSTICK_IMAGES) for loader in (data.clean_train_dataloader(), data.val_dataloader())]
-    rows = {}
-    for name, model in {**models, "raw pixels": nn.Flatten()}.items():
-        train, held_out = (
-            Features(*(column.to(device) for column in extract_features(model.to(device), loader)))
-            for loader in loaders
-        )
-        mixed = torch.isin(train.indices, getattr(data, "mixed_indices", train.indices[:0]).to(device))
-        train = Features(*(column[~mixed] for column in train))
-        if not (train.targets >= 0).any() or not (held_out.targets >= 0).any():
-            return {}
-        probe = fit_linear_probe(train.features, train.targets, data.num_classes)
-        predicted = {
-            "val_linear_top1": probe(held_out.features).argmax(dim=1),
-            "val_knn_top1": knn_predict(held_out.features, train.features, train.targets, data.num_classes),
-        }
-        labelled = held_out.targets >= 0
-        rows[name] = {
-            metric: (classes == held_out.targets)[labelled].float().mean().item()
-            for metric, classes in predicted.items()
-        }
-    return rows
-
-
-def summary(trainer: pl.Trainer, record: RunRecord, title: str, yards: dict[str, dict[str, float]]) -> str:
-    """Text of a finished run: accuracies beside the yardsticks, speed, and where its files lie.
-
-    The same numbers go to ``summary.json`` in the run's folder.
-    """
-    rows = {"final": record.last, "best": record.best, **yards}
-    rate = record.images / record.seconds if record.seconds else 0.0
-    lines = [
-        f"{title}: {trainer.current_epoch} epochs, {trainer.global_step} steps, "
-        f"{record.seconds:.1f} s of training, {rate:,.0f} images/s"
-    ]
-    lines.append(f"{'':20}" + "".join(f"{metric:>17}" for metric in ACCURACIES))
-    for name, values in rows.items():
-        if name in yards and name == next(iter(yards)):
-            lines.append("on frozen features of clean images")
-        cells = (f"{values[metric]:.4f}" if metric in values else "-" for metric in ACCURACIES)
-        lines.append(f"{name:20}" + "".join(f"{cell:>17}" for cell in cells))
-    folder = run_folder(trainer)
-    checkpoint = trainer.checkpoint_callback
-    places = {
-        "checkpoint": getattr(checkpoint, "best_model_path", ""),
-        "metrics": log_folder(trainer),
-    }
-    if isinstance(trainer.logger, CSVLogger):
-        places["metrics"] = Path(trainer.logger.log_dir) / "metrics.csv"
-    lines += [f"{name:11} {place}" for name, place in places.items() if place]
-    if folder and folder.is_dir():
-        numbers = {
-            "title": title,
-            "seconds": record.seconds,
-            "images_per_second": rate,
-            "accuracy": rows,
-            "history": record.history,
-            **{name: str(place) for name, place in places.items()},
-        }
-        (folder / "summary.json").write_text(json.dumps(numbers, indent=2) + "\n")
-    return "\n".join(lines)
-
-
 def _write_new(path: Path, text: str) -> None:
     """Write a file under this name or, where another text stands there, under the next free one."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -215,28 +132,3 @@ def _write_new(path: Path, text: str) -> None:
             return
         version += 1
     name.write_text(text)
-
-
-def differences(here: Any, there: Any, name: str = "") -> list[str]:
-    """Options that differ between two configurations, as ``name: there -> here`` lines."""
-    if isinstance(here, dict) and isinstance(there, dict):
-        keys = sorted(here.keys() | there.keys())
-        return [line for key in keys for line in differences(here.get(key), there.get(key), f"{name}.{key}".strip("."))]
-    return [] if here == there else [f"{name}: {there!r} in the checkpoint, {here!r} here"]
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Load a checkpoint's plain values and tensors.
-
-    Raises:
-        ValueError: if there is no such file, or it is no checkpoint.
-    """
-    if not path.is_file():
-        raise ValueError(f"ckpt_path must be a checkpoint, but there is no file {path}")
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a foreign file makes torch raise
-        raise ValueError(f"ckpt_path must be a checkpoint, but {path} cannot be read as one: {error}") from error
-    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
-        raise ValueError(f"ckpt_path must be a Lightning checkpoint, but {path} holds no state_dict")
-    return checkpoint

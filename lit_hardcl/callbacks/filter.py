@@ -1,0 +1,250 @@
+"""DifficultyFilter: goes on with the training without the most difficult images."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning.pytorch as pl
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from lit_hardcl.callbacks.difficulty import ImageScores, check_classes, check_shares, hardest, shares
+from lit_hardcl.callbacks.linear import OnlineLinearProbe
+from lit_hardcl.callbacks.score_files import log_folder, read_scores, write_scores
+from lit_hardcl.callbacks.selected import band, selected_pairs, step_rows
+from lit_hardcl.functional.selection import check_band
+from lit_hardcl.optim import fit_schedules
+
+
+class DifficultyFilter(pl.Callback):
+    """Scores every training image and goes on without the hardest, by the data module's ``keep(indices)``.
+
+    Scores, of which the higher is the more difficult:
+
+    - ``"pairs"``: how often and how strongly an image stands in selected pairs (arXiv:2501.01317, Eq. 12), as anchor
+      and as key: the mean over its views of the sum of the pairs' cosines, negative ones counted as 0, by the number
+      of keys. Features rank the pairs, also where the loss selects by its projections.
+    - ``"margin"``: minus the gap between the two largest softmax outputs of the trainer's `OnlineLinearProbe`, the
+      mean over its views.
+    - ``"given"``: read from ``scores_file``, such as the CSV of another run.
+
+    Scores are accumulated from what the training steps return, at no extra forward, over the epochs since the last
+    filtering. A fit begins with all images. All are ranked by their newest score, ties by index; one that is out keeps
+    the score it went with, one that was never scored stays in. Held-out images are never touched. Logs, every epoch,
+    ``filter_removed`` and ``filter_removed_share`` of the next; with a data module that has ``mixed_indices``, after a
+    filtering also ``filter_mixed_precision`` (of the removed images, the share that is mixed; by chance
+    ``filter_mixed_share``) and ``filter_mixed_recall`` (of the mixed images, the share removed; by chance
+    ``filter_removed_share``). Writes ``difficulty_epoch_N.csv`` (index, score, class, kept) into the logger's folder.
+
+    Several processes remove the same images; so does a run resumed from an epoch's end (from the validation of the
+    epoch that filters, Lightning takes a step too many). Fewer images are fewer steps: a
+    :class:`~lit_hardcl.optim.WarmupCosine` without ``total_steps`` is fitted anew to what is left, with a small jump;
+    other schedules are not, and a resumed run may count its ``estimated_stepping_batches`` by kept images.
+
+    All training images are those of the data module's ``train_images`` (``indices``, ``targets``) or, if it has none,
+    the positions in its training data set. It needs one method, after which its ``train_dataloader`` is called again:
+
+        >>> class Yours(pl.LightningDataModule):
+        ...     def __init__(self, dataset):
+        ...         super().__init__()
+        ...         self.dataset, self.kept = dataset, range(len(dataset))
+        ...
+        ...     def keep(self, indices):  # a tensor, or None for all
+        ...         self.kept = range(len(self.dataset)) if indices is None else indices.tolist()
+        ...
+        ...     def train_dataloader(self):
+        ...         return torch.utils.data.DataLoader(torch.utils.data.Subset(self.dataset, self.kept), batch_size=2)
+        >>> data = Yours(list(range(6)))
+        >>> data.keep(torch.tensor([0, 1, 4, 5]))
+        >>> [batch.tolist() for batch in data.train_dataloader()]
+        [[0, 1], [4, 5]]
+
+    Args:
+        score: what makes an image difficult.
+        at_epochs: after how many epochs to filter, ascending; epoch N, as Lightning counts them from 0, is the first
+            with fewer images. 0 filters before training, for ``"given"`` only.
+        share: of all training images, the share that is out after a filtering, in [0, 1); one for all, or one for
+            each of ``at_epochs``.
+        per_class: remove this share of every class; needs labels.
+        restore_at: after how many epochs to train on all images again.
+        scores_file: for ``"given"``: a CSV with the columns index and score, or a JSON object from index to score.
+        pos_high: for ``"pairs"``: where an anchor's selected keys begin, as a fraction of its ranked keys; ``None``: as
+            the module's ``criterion`` does.
+        pos_low: where they end; 1 or ``None``: no lower end.
+        every_n_steps: score every n-th batch, at least 1.
+
+    Raises:
+        ValueError: if an option breaks its rule; before training, if what a score needs is missing, ``share`` leaves
+            no image or no batch, or the file's images are not the training images; during training, if batches have no
+            indices, or if a whole class would go.
+    """
+
+    def __init__(
+        self,
+        score: Literal["pairs", "margin", "given"],
+        at_epochs: list[int],
+        share: float | list[float],
+        per_class: bool = False,
+        restore_at: int | None = None,
+        scores_file: str | None = None,
+        pos_high: float | None = None,
+        pos_low: float | None = None,
+        every_n_steps: int = 1,
+    ) -> None:
+        each_share = [share] * len(at_epochs) if isinstance(share, (int, float)) else list(share)
+        first = 0 if score == "given" else 1
+        if score not in ("pairs", "margin", "given"):
+            raise ValueError(f"score must be 'pairs', 'margin' or 'given', got {score!r}")
+        if not at_epochs or at_epochs[0] < first or sorted(set(at_epochs)) != list(at_epochs):
+            raise ValueError(
+                f"at_epochs must name one or more epochs, ascending, from {first} on for {score!r}, got {at_epochs}"
+            )
+        if len(each_share) != len(at_epochs) or not all(0 <= each < 1 for each in each_share):
+            raise ValueError(f"share must be in [0, 1), one for all or one for each of at_epochs, got {share}")
+        if restore_at is not None and (restore_at <= at_epochs[0] or restore_at in at_epochs):
+            raise ValueError(f"restore_at must come after the first of at_epochs and be none of them, got {restore_at}")
+        if (score == "given") != (scores_file is not None):
+            raise ValueError(f"scores_file goes with score='given' and only with it, got {scores_file} and {score!r}")
+        if pos_high is None and pos_low is not None:
+            raise ValueError(f"pos_low needs pos_high, got pos_low={pos_low} alone")
+        check_band(pos_high, pos_low)
+        if every_n_steps < 1:
+            raise ValueError(f"every_n_steps must be at least 1, got {every_n_steps}")
+        self.score, self.per_class, self.scores_file = score, per_class, scores_file
+        self.share_at: dict[int, float] = dict(zip(at_epochs, each_share, strict=True))
+        self.restore_at = restore_at
+        self.pos_high, self.pos_low, self.every_n_steps = pos_high, pos_low, every_n_steps
+        self._forget()
+
+    def _forget(self) -> None:
+        self._scores: Any = None  # ImageScores, once the images are known
+        self._removed: Bool[Tensor, " images"] | None = None
+        self._changed: tuple[int, int] | None = None  # epoch and step since when the present images are trained on
+        self._unwritten: int | None = None
+        self._reload_every: int | None = None
+        self._data: Any = None
+        self._probe: Any = None
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Check that all is there and, for 0 epochs, filter."""
+        if stage != "fit":
+            return
+        self._forget()
+        self._data = trainer.datamodule  # type: ignore[attr-defined]
+        self._check_needs(trainer, pl_module)
+        self._data.keep(None)  # a data module may come from an earlier fit
+        if (images := getattr(self._data, "train_images", None)) is not None:
+            self._scores = ImageScores(images.indices, images.targets)
+        if self.scores_file is not None:
+            indices, values = read_scores(Path(self.scores_file))
+            self._scores = self._scores or ImageScores(indices)
+            self._scores.give(indices, values)
+        if self._scores is not None:
+            self._check_shares(trainer)
+        if 0 in self.share_at:
+            self._filter(0)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with saved scores, and keep what was kept."""
+        if not state_dict or self._data is None:
+            return
+        self._scores = self._scores or ImageScores(state_dict["scores"]["indices"])
+        self._scores.load_state_dict(state_dict["scores"])
+        self._removed, self._changed, self._unwritten = state_dict["removed"], state_dict["changed"], None
+        self._data.keep(None if self._removed is None else self._scores.indices[~self._removed])
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Number the images of a data module that does not tell them, and go on with a resumed schedule."""
+        if self._scores is None:
+            self._scores = ImageScores(torch.arange(len(trainer.train_dataloader.dataset)))  # type: ignore[union-attr]
+            self._check_shares(trainer)
+        self.on_train_epoch_start(trainer, pl_module)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Fit the learning rates to the steps that are left."""
+        if self._reload_every is not None:
+            trainer.reload_dataloaders_every_n_epochs = self._reload_every  # type: ignore[attr-defined]
+            self._reload_every = None
+        if self._changed is not None:
+            fit_schedules(trainer, *self._changed)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Score the images of this step; after an epoch's last step, filter or restore where the options say so."""
+        if batch_idx % self.every_n_steps == 0 and self.score == "pairs":
+            gather = getattr(getattr(pl_module, "criterion", None), "gather_distributed", True)
+            self._scores.add_pairs(selected_pairs(outputs, *band(pl_module, self.pos_high, self.pos_low), gather))
+        elif batch_idx % self.every_n_steps == 0 and self.score == "margin":
+            features, targets, indices = step_rows(outputs)
+            logits = self._probe.scores(features.float())
+            if logits is not None:
+                self._scores.add_margins(logits, targets, indices)
+        # Not at the end of the epoch: a checkpoint of its validation would miss it, and Lightning not make up for it.
+        if trainer.is_last_batch or batch_idx + 1 >= trainer.num_training_batches:
+            self._end_epoch(trainer, trainer.current_epoch + 1)
+
+    def _end_epoch(self, trainer: pl.Trainer, done: int) -> None:
+        self._scores.bring_together()
+        before = trainer.reload_dataloaders_every_n_epochs  # type: ignore[attr-defined]
+        if done in self.share_at:
+            self._scores.take_means()
+            self._filter(done, trainer.global_step)
+        elif done == self.restore_at:
+            self._removed, self._changed = None, (done, trainer.global_step)
+            self._data.keep(None)
+        else:
+            before = None
+        if trainer.reload_dataloaders_every_n_epochs == before:  # type: ignore[attr-defined]
+            trainer.reload_dataloaders_every_n_epochs, self._reload_every = 1, before  # type: ignore[attr-defined]
+        folder = log_folder(trainer)
+        if self._unwritten is not None and folder is not None and trainer.is_global_zero:
+            write_scores(folder / f"difficulty_epoch_{self._unwritten}.csv", self._scores, self._out())
+        self._unwritten = None
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log what is out."""
+        mixed = getattr(self._data, "mixed_indices", None)
+        self.log_dict(shares(self._scores.indices, self._out(), mixed), sync_dist=True)  # type: ignore[attr-defined]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Scores, what is out, and since when: plain tensors and numbers."""
+        if self._scores is None:
+            return {}
+        return {"scores": self._scores.state_dict(), "removed": self._removed, "changed": self._changed}
+
+    def _out(self) -> Bool[Tensor, " images"]:
+        return torch.zeros_like(self._scores.indices, dtype=torch.bool) if self._removed is None else self._removed
+
+    def _filter(self, done: int, step: int = 0) -> None:
+        scores = self._scores
+        removed = hardest(scores.values, scores.targets, self.share_at[done], self.per_class)
+        check_classes(removed, scores.targets)
+        self._removed, self._changed, self._unwritten = removed, (done, step), done
+        self._data.keep(scores.indices[~removed])
+
+    def _check_shares(self, trainer: pl.Trainer) -> None:
+        if self.per_class and not hasattr(self._data, "train_images"):
+            return  # the steps will tell the classes
+        smallest = (getattr(self._data, "batch_size", None) or 1) * trainer.world_size
+        for share in self.share_at.values():
+            check_shares(self._scores, share, self.per_class, smallest)
+
+    def _check_needs(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not callable(getattr(self._data, "keep", None)):
+            raise ValueError(
+                "DifficultyFilter needs a data module with a method keep(indices), got "
+                f"{type(self._data).__name__}: the class's docstring shows one"
+            )
+        last = trainer.max_epochs
+        late = [epoch for epoch in (*self.share_at, self.restore_at or 0) if last and 0 < last <= epoch]
+        if late and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            raise ValueError(f"at_epochs and restore_at must be below max_epochs={last}, got {late[0]}")
+        if self.score == "pairs" and band(pl_module, self.pos_high, self.pos_low)[0] is None:
+            raise ValueError(
+                "score='pairs' needs a band of selected pairs, but neither the filter nor the module's criterion has "
+                "one: give pos_high (about one over the number of classes) and pos_low"
+            )
+        self._probe = next((each for each in trainer.callbacks if isinstance(each, OnlineLinearProbe)), None)  # type: ignore[attr-defined]
+        if self.score == "margin" and self._probe is None:
+            raise ValueError("score='margin' needs an OnlineLinearProbe among the trainer's callbacks, got none")

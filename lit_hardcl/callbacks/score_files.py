@@ -1,0 +1,71 @@
+"""Files of difficulty scores, read and written."""
+
+import csv
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from lit_hardcl.callbacks.difficulty import ImageScores
+
+
+def read_scores(path: Path) -> tuple[Int[Tensor, " images"], Float[Tensor, " images"]]:
+    """Indices and scores of a CSV with the columns ``index`` and ``score``, or of a JSON object from index to score.
+
+    NaN is no score.
+
+    Raises:
+        ValueError: if there is no such file, it holds anything else, or an index repeats.
+    """
+    if not path.is_file():
+        raise ValueError(f"scores_file must be a CSV or JSON file, but there is no file {path}")
+    text = path.read_text()
+    try:
+        pairs: list[tuple[Any, Any]]
+        if text.lstrip().startswith("{"):
+            pairs = json.loads(text, object_pairs_hook=list)
+        else:
+            pairs = [(row["index"], row["score"]) for row in csv.DictReader(text.splitlines())]
+        indices = [int(index) for index, _ in pairs]
+        scores = [float(score) for _, score in pairs]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            "scores_file must be a CSV with the columns index and score, or a JSON object from index to score; "
+            f"{path}: {error!r}"
+        ) from error
+    if any(math.isinf(score) for score in scores):
+        raise ValueError(f"scores_file must hold finite scores (NaN: none), got an infinite one in {path}")
+    numbers, counts = torch.tensor(indices, dtype=torch.long).unique(return_counts=True)
+    if (counts > 1).any():
+        raise ValueError(
+            f"scores_file must name an image once, got index {int(numbers[counts > 1][0])} again in {path}"
+        )
+    return torch.tensor(indices, dtype=torch.long), torch.tensor(scores, dtype=torch.float64)
+
+
+def write_scores(path: Path, scores: ImageScores, removed: Bool[Tensor, " images"]) -> None:
+    """Write a CSV of index, score, class and whether the image is kept: the whole file or none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    columns = (scores.indices, scores.values, scores.targets, (~removed).int())
+    with unfinished.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("index", "score", "class", "kept"))
+        writer.writerows(zip(*(column.tolist() for column in columns), strict=True))
+    os.replace(unfinished, path)
+
+
+def log_folder(trainer: pl.Trainer) -> Path | None:
+    """Where the logger writes for this run alone; ``trainer.log_dir`` would wait for all processes to ask."""
+    logger = trainer.logger
+    if folder := getattr(logger, "log_dir", None):
+        return Path(folder)
+    if logger is None or not logger.save_dir:
+        return None
+    return Path(logger.save_dir, str(logger.name), str(logger.version))  # where Lightning puts its checkpoints

@@ -1,0 +1,178 @@
+"""The tables of a comparison: a row per run, and means with intervals and paired differences."""
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Any
+
+from scipy import stats
+
+from lit_hardcl.compare.plan import Training
+
+METRICS = {  # column of results.csv: row and name in a summary's accuracies
+    "linear_top1": ("trained backbone", "val_linear_top1"),
+    "knn_top1": ("trained backbone", "val_knn_top1"),
+    "online_linear_top1": ("final", "val_linear_top1"),
+    "online_knn_top1": ("final", "val_knn_top1"),
+}
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A method against the baseline, seed by seed.
+
+    Attributes:
+        mean: of the differences; NaN without a common seed.
+        half_width: of their 95 % interval (Student's t); NaN with fewer than two seeds.
+        p_value: of the paired t test, corrected by Holm for the number of methods; NaN with fewer than two seeds.
+    """
+
+    mean: float
+    half_width: float
+    p_value: float
+
+
+class Comparison:
+    """Finished runs, and what can be said of them.
+
+    Args:
+        finished: each run with its ``summary.json``.
+        baseline: the method that the others are held against.
+        metric: a column of ``METRICS``.
+    """
+
+    def __init__(self, finished: Sequence[tuple[Training, dict[str, Any]]], baseline: str, metric: str) -> None:
+        self.rows = [_row(training, summary) for training, summary in finished]
+        self.curves = {(t.variant, t.method, t.seed): _curve(summary) for t, summary in finished}
+        self.methods = list(dict.fromkeys(training.method for training, _ in finished))
+        self.variants = list(dict.fromkeys(training.variant for training, _ in finished))
+        self.baseline = baseline
+        self.metric = metric
+
+    def values(self, variant: str, method: str, column: str | None = None) -> dict[int, float]:
+        """A column's value for each seed; seeds that lack it are left out."""
+        column = column or self.metric
+        rows = [row for row in self.rows if (row["variant"], row["method"]) == (variant, method)]
+        return {row["seed"]: row[column] for row in rows if column in row}
+
+    def difference(self, variant: str, method: str) -> Difference:
+        """The method against the baseline, on the seeds that both have."""
+        others = [name for name in self.methods if name != self.baseline]
+        raw = {name: _paired_p(self._differences(variant, name)) for name in others}
+        given = self._differences(variant, method)
+        return Difference(fmean(given) if given else math.nan, half_width(given), holm(raw)[method])
+
+    def best(self, variant: str) -> str | None:
+        """The method with the best mean, if it differs significantly from the baseline; else ``None``.
+
+        A baseline that is best has to differ significantly from every other method.
+        """
+        means = {method: fmean(v.values()) for method in self.methods if (v := self.values(variant, method))}
+        if not means:
+            return None
+        first = max(means, key=lambda method: means[method])
+        against = [name for name in means if name != self.baseline] if first == self.baseline else [first]
+        p_values = [self.difference(variant, method).p_value for method in against]
+        return first if p_values and all(p < SIGNIFICANT for p in p_values) else None
+
+    def csv(self) -> str:
+        """A row per run, with everything that its last epochs have logged."""
+        fixed = ["variant", "method", "seed", *METRICS, "seconds"]
+        logged = sorted({name for row in self.rows for name in row} - {*fixed, "folder"})
+        file = io.StringIO()
+        writer = csv.DictWriter(file, [*fixed, *logged, "folder"], restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        return file.getvalue()
+
+    def markdown(self) -> str:
+        """A table for each variant; in bold the best method, if it is significantly so."""
+        extra = [name for name in ("similarity_gap", "difficult_precision") if any(name in row for row in self.rows)]
+        titles = ["", f"{self.metric}, %", "seeds", f"minus {self.baseline}", "p", "knn_top1, %", *extra]
+        lines = []
+        for variant in self.variants:
+            lines += [f"### {variant}", ""] if variant else []
+            lines += ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"]
+            best = self.best(variant)
+            for method in self.methods:
+                values = list(self.values(variant, method).values())
+                cell = percent(values)
+                cells = [method, f"**{cell}**" if method == best else cell, str(len(values))]
+                if method == self.baseline:
+                    cells += ["", ""]
+                else:
+                    difference = self.difference(variant, method)
+                    cells += [_signed(difference), f"{difference.p_value:.3f}"]
+                cells.append(percent(list(self.values(variant, method, "knn_top1").values())))
+                for name in extra:
+                    column = list(self.values(variant, method, name).values())
+                    cells.append(f"{fmean(column):.4f}" if column else "-")
+                lines.append("| " + " | ".join(cell.replace("nan", "-") for cell in cells) + " |")
+            lines.append("")
+        lines.append(
+            "Mean ± half the 95 % interval over the seeds (Student's t); differences and p values are paired by seed, "
+            f"p corrected by Holm for the number of methods; bold: best, and p < {SIGNIFICANT}."
+        )
+        return "\n".join(lines) + "\n"
+
+    def _differences(self, variant: str, method: str) -> list[float]:
+        ours, theirs = self.values(variant, method), self.values(variant, self.baseline)
+        return [ours[seed] - theirs[seed] for seed in ours.keys() & theirs.keys()]
+
+
+def half_width(values: Sequence[float]) -> float:
+    """Half the 95 % interval of a mean by Student's t; NaN for fewer than two values."""
+    if len(values) < 2:
+        return math.nan
+    return float(stats.t.ppf(0.975, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
+
+
+def percent(values: Sequence[float]) -> str:
+    """Mean and half interval, in percent."""
+    return f"{100 * fmean(values):.2f} ± {100 * half_width(values):.2f}" if values else "-"
+
+
+def holm(p_values: dict[str, float]) -> dict[str, float]:
+    """Holm's step-down correction; what is NaN stays so and does not count."""
+    known = sorted((name for name, p in p_values.items() if not math.isnan(p)), key=lambda name: p_values[name])
+    corrected, largest = dict(p_values), 0.0
+    for place, name in enumerate(known):
+        largest = max(largest, min(1.0, (len(known) - place) * p_values[name]))
+        corrected[name] = largest
+    return corrected
+
+
+def _paired_p(differences: Sequence[float]) -> float:
+    if len(differences) < 2:
+        return math.nan
+    if max(differences) == min(differences):  # no spread to hold them against
+        return 1.0 if differences[0] == 0 else math.nan
+    return float(stats.ttest_1samp(differences, 0.0).pvalue)
+
+
+def _signed(difference: Difference) -> str:
+    if math.isnan(difference.mean):
+        return "-"
+    return f"{100 * difference.mean:+.2f} ± {100 * difference.half_width:.2f}"
+
+
+def _row(training: Training, summary: dict[str, Any]) -> dict[str, Any]:
+    """What a run says, with the last value that each epoch's log has of everything but accuracies."""
+    row: dict[str, Any] = {"variant": training.variant, "method": training.method, "seed": training.seed}
+    for column, (place, name) in METRICS.items():
+        if (value := summary["accuracy"].get(place, {}).get(name)) is not None:
+            row[column] = value
+    logged = {name: value for epoch in summary["history"].values() for name, value in epoch.items()}
+    row |= {name: value for name, value in logged.items() if not name.startswith(("val_", "train_"))}
+    return {**row, "seconds": round(summary["seconds"], 1), "folder": str(training.folder)}
+
+
+def _curve(summary: dict[str, Any]) -> dict[int, float]:
+    """Held-out accuracy of the online probe at each epoch."""
+    return {
+        int(epoch) + 1: row["val_linear_top1"] for epoch, row in summary["history"].items() if "val_linear_top1" in row
+    }

@@ -1,0 +1,72 @@
+"""How features lie on the sphere: alignment, uniformity and effective rank, none of which needs labels."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lit_hardcl.functional import cosine_similarity, unit_vectors
+
+
+@torch.no_grad()
+def alignment(z0: Float[Tensor, "images width"], z1: Float[Tensor, "images width"], exponent: float = 2.0) -> float:
+    """Mean distance between two views of an image, to the power of ``exponent`` (arXiv:2005.10242, Sec. 4.1).
+
+    Rows are scaled to length 1. From 0, where all views agree, to ``2 ** exponent``.
+
+    Raises:
+        ValueError: if there is no image, or ``exponent`` is not positive.
+
+    Example:
+        >>> round(alignment(torch.tensor([[2.0, 0.0], [0.0, 1.0]]), torch.tensor([[3.0, 0.0], [1.0, 0.0]])), 4)
+        1.0
+    """
+    if len(z0) == 0 or not exponent > 0:
+        raise ValueError(f"alignment needs an image and a positive exponent, got {len(z0)} images and {exponent}")
+    distances = (unit_vectors(z0) - unit_vectors(z1)).norm(dim=1)
+    return distances.pow(exponent).mean().item()
+
+
+@torch.no_grad()
+def uniformity(z: Float[Tensor, "images width"], t: float = 2.0, chunk: int = 1024) -> float:
+    """Logarithm of the mean over pairs of images of ``exp(-t * squared distance)`` (arXiv:2005.10242, Sec. 4.1).
+
+    Rows are scaled to length 1; every pair counts once and no image is paired with itself. From ``-4 t`` to 0, where
+    all images are one point; the lower, the more evenly they fill the sphere.
+
+    Args:
+        z: one row per image.
+        t: positive.
+        chunk: rows compared with all others at once, which bounds memory.
+
+    Raises:
+        ValueError: if there are fewer than two images, or ``t`` is not positive.
+    """
+    if len(z) < 2 or not t > 0:
+        raise ValueError(f"uniformity needs two images and a positive t, got {len(z)} images and t={t}")
+    rows = unit_vectors(z)
+    sums = []
+    for start in range(0, len(rows), chunk):
+        cosines = cosine_similarity(rows[start : start + chunk], rows[start:])
+        logits = -t * (2 - 2 * cosines.double()).clamp(min=0)
+        later = torch.ones_like(logits, dtype=torch.bool).triu(diagonal=1)
+        sums.append(logits.masked_fill(~later, -math.inf).flatten().logsumexp(dim=0))
+    return torch.stack(sums).logsumexp(dim=0).item() - math.log(len(rows) * (len(rows) - 1) / 2)
+
+
+@torch.no_grad()
+def rank_me(features: Float[Tensor, "images width"], eps: float = 1e-7) -> float:
+    """Effective rank of the features: exp of the entropy of their normalised singular values (arXiv:2210.02885).
+
+    ``exp(-sum p log p)`` with ``p = singular value / their sum + eps`` (Eq. 1), from about 1, if all features are
+    multiples of one, to about the smaller of their number and their width.
+
+    Raises:
+        ValueError: if the features are empty, all zero or not finite.
+    """
+    values = torch.linalg.svdvals(features.double()) if features.isfinite().all() else features.new_zeros(0)
+    if not values.sum() > 0:
+        raise ValueError(f"the effective rank needs finite features that are not all zero, got {tuple(features.shape)}")
+    shares = values / values.sum() + eps
+    return (-shares * shares.log()).sum().exp().item()
