@@ -33,10 +33,6 @@ THIRD_PARTY = {  # a room that may import these packages only
 }
 SIDEWAYS = {
     ("losses", "distributed"),  # a gather across processes: in distributed.py, called by losses
-<<<<<<< HEAD
-=======
-    ("runs", "report"),  # a checkpoint is refused in the same words, whoever reads it
->>>>>>> theory
     ("compare", "report"),  # a comparison reads what runs have reported
 }
 
