@@ -20,9 +20,7 @@ def lightly_loader(workers: int) -> DataLoader:
     """Its SimCLR transform, at the settings it recommends for small images."""
     from lightly.transforms import SimCLRTransform
 
-    transform = SimCLRTransform(
-        input_size=SIZE, min_scale=0.2, cj_strength=0.5, gaussian_blur=0.0, normalize=NORMALIZE
-    )
+    transform = SimCLRTransform(input_size=SIZE, min_scale=0.2, cj_strength=0.5, gaussian_blur=0.0, normalize=NORMALIZE)
     return loader(Pictures(transform), workers)
 
 
@@ -159,7 +157,7 @@ def stable_batched(turns: Turns) -> None:
 
 
 def kornia_views(turns: Turns) -> None:
-    """kornia's augmentations of a batch that lies in memory."""
+    """Kornia's augmentations of a batch that lies in memory."""
     import kornia.augmentation as K
 
     chain = nn.Sequential(
@@ -177,7 +175,7 @@ def kornia_views(turns: Turns) -> None:
 
 
 def lightly_step(channels_last: bool) -> Any:
-    """lightly's step and views, with 2 workers."""
+    """Lightly's step and views, with 2 workers."""
     return lambda turns: train(LightlySimCLR(channels_last), lightly_loader(2), turns)
 
 

@@ -56,9 +56,7 @@ class Pictures(Dataset):
 
 def loader(dataset: Dataset, workers: int = WORKERS) -> DataLoader:
     """Batches as a peer's documentation makes them."""
-    return DataLoader(
-        dataset, BATCH, shuffle=True, drop_last=True, num_workers=workers, persistent_workers=workers > 0
-    )
+    return DataLoader(dataset, BATCH, shuffle=True, drop_last=True, num_workers=workers, persistent_workers=workers > 0)
 
 
 def backbone() -> ResNet:
@@ -141,7 +139,7 @@ def our_views(turns: Turns) -> None:
 
 
 def torchvision_views(turns: Turns) -> None:
-    """torchvision's transforms of PIL pictures, 2 workers."""
+    """Torchvision's transforms of PIL pictures, 2 workers."""
     transform = v2.Compose(
         [
             v2.RandomResizedCrop(SIZE, scale=(0.2, 1.0)),

@@ -120,7 +120,11 @@ def save(name: str, **numbers: object) -> None:
     """Write a result with the machine and the versions it is of."""
     RESULTS.mkdir(exist_ok=True)
     cpu = [line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
-    machine = {"cpu": cpu[0] if cpu else platform.processor(), "cores": os.cpu_count(), "python": sys.version.split()[0]}
+    machine = {
+        "cpu": cpu[0] if cpu else platform.processor(),
+        "cores": os.cpu_count(),
+        "python": sys.version.split()[0],
+    }
     there = {package: _version(package) for package in PACKAGES}
     record = {"machine": machine, "versions": {name: v for name, v in there.items() if v}, **numbers}
     (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")

@@ -12,12 +12,12 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.profilers import Profiler
 from torch import nn
 
 from lit_hardcl.plots import step_shares
-from lit_hardcl.report import RunRecord
 
 PARTS = ("data", "views", "forward", "selection", "loss", "backward", "optimizer", "callbacks", "logging", "other")
 _OUTSIDE = "outside of a step"
@@ -36,7 +36,7 @@ _ACTIONS = (  # part of a Lightning action, by the first of these that its name 
 _CHOICES = ("lit_hardcl.functional.selection", "lit_hardcl.functional.hard_sets", "lit_hardcl.losses.hard_sets")
 
 
-class _Enough(Exception):
+class _EnoughError(Exception):
     """All steps are counted."""
 
 
@@ -65,7 +65,7 @@ class StepProfiler(Profiler):
             if self.fetched == self.warmup:
                 self.seconds = dict.fromkeys(PARTS, 0.0)
             elif self.fetched == self.warmup + self.steps:
-                raise _Enough
+                raise _EnoughError
             self.fetched += 1
         self.enter(next((part for name, part in _ACTIONS if name in action_name), self._parts[-1]))
 
@@ -157,7 +157,7 @@ def profile_steps(
         raise ValueError(f"steps must be at least 1 and warmup not negative, got {steps} and {warmup}")
     profiler = StepProfiler(steps, warmup)
     trainer.profiler = profiler  # type: ignore[attr-defined]
-    trainer.callbacks = [c for c in trainer.callbacks if not isinstance(c, (Checkpoint, RunRecord))]  # type: ignore[attr-defined]
+    trainer.callbacks = [c for c in trainer.callbacks if not isinstance(c, (Checkpoint, SaveConfigCallback))]  # type: ignore[attr-defined]
     trainer.limit_val_batches, trainer.num_sanity_val_steps = 1, 0
     connector, validation = trainer._logger_connector, trainer.fit_loop.epoch_loop.val_loop
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
@@ -167,14 +167,16 @@ def profile_steps(
             (module, "log", "logging"),
             (connector, "update_train_step_metrics", "logging"),
             (validation, "run", _OUTSIDE),
-            *((owner, name, "selection") for owner, name in _choices(module)),
+            (trainer.strategy, "backward", "backward"),  # under manual optimisation Lightning has no action for it
+            (trainer.strategy, "optimizer_step", "optimizer"),
+            *_own(module),
         ):
             stack.enter_context(_replaced(owner, name, profiler.timed(part, getattr(owner, name))))
         for child, part in _children(module):
             enter = functools.partial(lambda part, *_: profiler.enter(part), part)
             stack.callback(child.register_forward_pre_hook(enter).remove)
             stack.callback(child.register_forward_hook(profiler.leave, always_call=True).remove)
-        with contextlib.suppress(_Enough):
+        with contextlib.suppress(_EnoughError):
             trainer.fit(module, datamodule=data)
             raise ValueError(
                 f"the training ended after {profiler.fetched} steps, before warmup and steps, {warmup} + {steps}: ask "
@@ -193,12 +195,12 @@ def _children(module: nn.Module) -> Iterator[tuple[nn.Module, str]]:
             yield child, "loss" if "loss" in names or "criterion" in names else "forward"
 
 
-def _choices(module: nn.Module) -> list[tuple[Any, str]]:
-    """Where this library's selections are looked up by those who call them: methods of losses, and functions."""
-    methods = [(child, name) for child in module.children() for name in ("difficult", "kept") if hasattr(child, name)]
+def _own(module: nn.Module) -> list[tuple[Any, str, str]]:
+    """This library's selections and losses, where those who call them look them up: methods of losses, functions."""
+    methods = {"difficult": "selection", "kept": "selection", "with_share_kept": "loss"}
     rooms = [room for name, room in sys.modules.items() if name.startswith(("lit_hardcl.losses", "lit_hardcl.modules"))]
-    return methods + [
-        (room, name)
+    return [(c, name, part) for c in module.children() for name, part in methods.items() if hasattr(c, name)] + [
+        (room, name, "selection")
         for room in rooms
         for name, value in vars(room).items()
         if callable(value) and not isinstance(value, type) and getattr(value, "__module__", "") in _CHOICES

@@ -1,6 +1,7 @@
 """Callbacks that watch a training: they read what its steps return and import no module."""
 
+from lit_hardcl.callbacks.compiled import CompileBackbone
 from lit_hardcl.callbacks.linear import OnlineLinearProbe
 from lit_hardcl.callbacks.neighbours import OnlineKNN
 
-__all__ = ["OnlineKNN", "OnlineLinearProbe"]
+__all__ = ["CompileBackbone", "OnlineKNN", "OnlineLinearProbe"]

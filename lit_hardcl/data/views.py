@@ -1,6 +1,7 @@
 """Random views and clean views of a whole batch of images, on the device where the images lie."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 
 import torch
 from jaxtyping import Float, UInt8
@@ -53,6 +54,12 @@ def random_views(
             planes = resized_crops(images, boxes, flip, size)
         planes = _coloured(planes.flatten(1, 2), numbers.flatten(0, 1), augmentation)
         return list(_normalised(planes, mean, std).unflatten(0, (views, batch)).unbind())
+
+
+@cache
+def compiled_views() -> Callable[..., list[Tensor]]:
+    """Return `random_views` by ``torch.compile``, whose pixels differ by rounding."""
+    return torch.compile(random_views)
 
 
 @torch.no_grad()
