@@ -18,6 +18,7 @@ from importlib import metadata
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
+LOAD_BEFORE = os.getloadavg()[0]
 # Every program keeps its memory: see docs/performance.md.
 ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "17179869184"}
 PACKAGES = ("torch", "torchvision", "lightning", "lightly", "pytorch-metric-learning", "kornia", "stable-pretraining")
@@ -126,7 +127,8 @@ def save(name: str, **numbers: object) -> None:
         "python": sys.version.split()[0],
     }
     there = {package: _version(package) for package in PACKAGES}
-    record = {"machine": machine, "versions": {name: v for name, v in there.items() if v}, **numbers}
+    load = [LOAD_BEFORE, os.getloadavg()[0]]  # far above 1 beforehand, somebody else was measuring too
+    record = {"machine": machine, "load": load, "versions": {name: v for name, v in there.items() if v}, **numbers}
     (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
 
 

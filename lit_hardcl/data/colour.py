@@ -50,7 +50,8 @@ def hue_shifted(
 ) -> Float[Tensor, "3 images height width"]:
     """Turn each image's colours by its share of the colour circle."""
     red, green, blue = planes
-    # Pairwise: reducing over three planes is ten times slower on a CPU. Masks are numbers, because `where` is as well.
+    # Pairwise: reducing over three planes is ten times slower on a CPU. Masks are numbers: `where` over
+    # masks took a third longer.
     value = torch.maximum(torch.maximum(red, green), blue)
     lowest = torch.minimum(torch.minimum(red, green), blue)
     chroma = value - lowest
@@ -94,7 +95,7 @@ def _blend(planes: Tensor, operation: Tensor, factors: Tensor, active: Tensor) -
     """Mix each image with what its operation fades to: black, its mean luminance or its luminance."""
     luminance = grey(planes)
     mean = luminance.mean(dim=(1, 2), keepdim=True)
-    # Exact, as the weights are 0 or 1; `where` over all pixels would cost as much as everything else here.
+    # Exact, as the weights are 0 or 1.
     takes_luminance, takes_mean = (operation == kind for kind in (SATURATION, CONTRAST))
     target = torch.addcmul(mean * takes_mean[:, None, None], luminance, takes_luminance[:, None, None].to(luminance))
     factor = torch.where(active, factors.gather(1, operation[:, None])[:, 0], 1.0)
