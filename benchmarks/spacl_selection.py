@@ -7,7 +7,7 @@ run, and a share is the median of the rounds' shares.
 import argparse
 
 import torch
-from loss_and_views import compare
+from turns import compare
 
 from lit_hardcl import SPACL
 from lit_hardcl.functional import cosine_similarity, unit_vectors

@@ -17,6 +17,7 @@ from torch import nn
 
 from lit_hardcl import modules
 from lit_hardcl.data import ContrastiveDataModule
+from lit_hardcl.profiling import ProfilingTrainer
 from lit_hardcl.report import RunRecord, differences, log_folder, read_checkpoint, run_folder, summary, yardsticks
 from lit_hardcl.subcommands import COMMANDS, run_command
 
@@ -52,7 +53,12 @@ class Parser(LightningArgumentParser):
 
 
 class CommandLine(LightningCLI):
-    """``fit``, ``validate``, ``test`` and ``predict`` for any LightningModule and data module."""
+    """``fit``, ``validate``, ``test``, ``predict`` and ``profile`` for any LightningModule and data module."""
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Lightning's own, and ``profile``."""
+        return {**LightningCLI.subcommands(), "profile": {"model", "datamodule"}}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the defaults, and the option to go without yardsticks."""
@@ -106,13 +112,19 @@ class CommandLine(LightningCLI):
         torch.save(torch.cat(tensors) if tensors else rows, file)
         print(f"features    {file}")
 
+    def profile(self, **settings: Any) -> None:
+        """Print where a step's time goes."""
+        text = self.trainer.profile(**settings)  # type: ignore[attr-defined]
+        if self.trainer.is_global_zero:
+            print(f"\n{text}")
+
     def _run_subcommand(self, subcommand: str) -> None:
         """Look at the data before anything is written, and leave no empty run folder behind an error."""
         data = self.datamodule
         try:
             if isinstance(data, ContrastiveDataModule) and not data.download:
                 data.trainer = self.trainer
-                data.setup(subcommand)
+                data.setup("fit" if subcommand == "profile" else subcommand)
             super()._run_subcommand(subcommand)
         except (ValueError, SystemExit) as stop:
             if folder := log_folder(self.trainer):
@@ -151,6 +163,7 @@ def command_line(args: list[str] | None = None, run: bool = True, line: type[Com
     return line(
         LightningModule,
         LightningDataModule,
+        trainer_class=ProfilingTrainer,
         subclass_mode_model=True,
         subclass_mode_data=True,
         auto_configure_optimizers=False,

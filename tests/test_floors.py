@@ -21,6 +21,7 @@ FLOORS = {
     "modules": 3,
     "callbacks": 3,
     "report": 4,
+    "profiling": 4,
     "compare": 4,
     "subcommands": 5,
     "cli": 6,

@@ -1,8 +1,9 @@
 """Callbacks that watch a training: they read what its steps return and import no module."""
 
+from lit_hardcl.callbacks.compiled import CompileBackbone
 from lit_hardcl.callbacks.filter import DifficultyFilter
 from lit_hardcl.callbacks.linear import OnlineLinearProbe
 from lit_hardcl.callbacks.neighbours import OnlineKNN
 from lit_hardcl.callbacks.statistics import SimilarityStatistics
 
-__all__ = ["DifficultyFilter", "OnlineKNN", "OnlineLinearProbe", "SimilarityStatistics"]
+__all__ = ["CompileBackbone", "DifficultyFilter", "OnlineKNN", "OnlineLinearProbe", "SimilarityStatistics"]

@@ -25,6 +25,15 @@ def check_imbalance(imbalance: float) -> None:
         raise ValueError(f"imbalance, the largest class over the smallest, must be at least 1, got {imbalance}")
 
 
+def check_a_batch_fits(images: int, processes: int, batch_size: int) -> None:
+    """Raise a ValueError unless each process has a whole batch of training images."""
+    if images // processes < batch_size:
+        raise ValueError(
+            f"batch_size must be at most the number of training images per process, {images // processes}, "
+            f"got {batch_size}: not one whole batch would be left; lower --data.batch_size"
+        )
+
+
 def read_indices(source: str | list[int]) -> list[int]:
     """Return the indices; if a path is given, from a file with one whole number a line, or JSON.
 

@@ -76,10 +76,10 @@ def interpolation(
     places = torch.where(backwards[..., None], size - places, places)
     centres = start[..., None] + places * step
     pixel = torch.arange(pixels, device=start.device)
-    distance = (pixel + 0.5 - centres[..., None]).abs() / step.clamp(min=1.0)[..., None]
+    distance = (pixel + 0.5 - centres[..., None]).abs_().div_(step.clamp(min=1.0)[..., None])
     inside = (pixel >= start[..., None]) & (pixel < (start + length)[..., None])
-    weights = (1.0 - distance).clamp_(min=0.0) * inside[..., None, :]
-    return weights / weights.sum(dim=-1, keepdim=True)
+    weights = (1.0 - distance).clamp_(min=0.0).mul_(inside[..., None, :].to(distance))
+    return weights.div_(weights.sum(dim=-1, keepdim=True))
 
 
 def _between(uniform: Tensor, low: float, high: float) -> Tensor:

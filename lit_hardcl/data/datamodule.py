@@ -14,13 +14,13 @@ from torch.utils.data import DataLoader, DistributedSampler
 
 from lit_hardcl.data.augmentation import Augmentation
 from lit_hardcl.data.batch import Batch, RawBatch
-from lit_hardcl.data.checks import check_at_least, check_imbalance, check_mix_fraction, read_indices
+from lit_hardcl.data.checks import check_a_batch_fits, check_at_least, check_imbalance, check_mix_fraction, read_indices
 from lit_hardcl.data.images import Images
 from lit_hardcl.data.loading import CleanBatches, RandomBatches, TrainingSampler, as_fetched
 from lit_hardcl.data.registry import data_set
 from lit_hardcl.data.variants import keep, long_tail, mix_classes, rows_of, subset, without_mixed
 from lit_hardcl.data.views import clean_view as without_randomness
-from lit_hardcl.data.views import random_views
+from lit_hardcl.data.views import compiled_views, random_views
 
 
 class ContrastiveDataModule(LightningDataModule):
@@ -48,6 +48,7 @@ class ContrastiveDataModule(LightningDataModule):
         image_size: height and width of the views; None for the data set's own.
         eval_batch_size: of the clean loaders; None for ``batch_size``.
         pin_memory: None for whenever there is a GPU.
+        compile: make the views by ``torch.compile``: faster after a first batch of up to a minute.
 
     Raises:
         ValueError: if a value is outside its range; later, if data are missing or fewer than a batch.
@@ -72,6 +73,7 @@ class ContrastiveDataModule(LightningDataModule):
         clean_view: bool = False,
         train_size: int | None = None,
         remove_mixed: bool = False,
+        compile: bool = False,
     ) -> None:
         super().__init__()
         check_at_least(2, batch_size=batch_size)
@@ -85,6 +87,7 @@ class ContrastiveDataModule(LightningDataModule):
         self.batch_size = batch_size
         self.num_views = num_views
         self.clean_view = clean_view
+        self.compile = compile
         self.num_workers = num_workers
         self.train_size = train_size
         self.mix_fraction = mix_fraction
@@ -150,7 +153,7 @@ class ContrastiveDataModule(LightningDataModule):
         """
         kept = None if indices is None else torch.as_tensor(indices).cpu()
         rows = self._rows(kept)
-        self._check_a_batch_fits(len(rows))
+        check_a_batch_fits(len(rows), self._processes()[0], self.batch_size)
         self._kept = kept
         if self._sampler is not None:
             self._sampler.rows = rows
@@ -168,7 +171,7 @@ class ContrastiveDataModule(LightningDataModule):
     def setup(self, stage: str | None = None) -> None:
         """Read the images that the stage needs, so that whatever is wrong with them shows before any training."""
         if stage in (None, "fit"):
-            self._check_a_batch_fits(len(self._rows(self._kept)))
+            check_a_batch_fits(len(self._rows(self._kept)), self._processes()[0], self.batch_size)
         if self.held_out_images.pixels is not None:
             # Lightning's advice is wrong here: indexing a tensor in memory is faster than receiving it from a worker.
             warnings.filterwarnings("ignore", message=".*does not have many workers")
@@ -179,7 +182,7 @@ class ContrastiveDataModule(LightningDataModule):
             self.trainer.reload_dataloaders_every_n_epochs = self._reload_every  # type: ignore[attr-defined]
             self._reload_every = None
         rows = self._rows(self._kept)
-        self._check_a_batch_fits(len(rows))
+        check_a_batch_fits(len(rows), self._processes()[0], self.batch_size)
         processes, rank = self._processes()
         self._sampler = TrainingSampler(rows, processes, rank, self.seed)
         recipe, seed = self.augmentation, self.seed
@@ -204,7 +207,8 @@ class ContrastiveDataModule(LightningDataModule):
         images = whole = batch.images
         if self.clean_view and images.ndim == 5:  # the worker has cropped it, as the last one
             images, whole = images[:-1], images[-1]
-        views = random_views(images, batch.draws.view(torch.float32), self.augmentation, size, mean, std)
+        make = compiled_views() if self.compile else random_views
+        views = make(images, batch.draws.view(torch.float32), self.augmentation, size, mean, std)
         if self.clean_view:
             views.append(without_randomness(whole, size, mean, std))
         return Batch(views, batch.targets, batch.indices)
@@ -222,14 +226,6 @@ class ContrastiveDataModule(LightningDataModule):
 
     def _processes(self) -> tuple[int, int]:
         return (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
-
-    def _check_a_batch_fits(self, images: int) -> None:
-        processes, _ = self._processes()
-        if images // processes < self.batch_size:
-            raise ValueError(
-                f"batch_size must be at most the number of training images per process, {images // processes}, "
-                f"got {self.batch_size}: not one whole batch would be left; lower --data.batch_size"
-            )
 
     def _clean_loader(self, images: Images) -> DataLoader:
         batches = CleanBatches(images, self.image_size, self.source.mean, self.source.std)

@@ -1,6 +1,7 @@
 """Random views and clean views of a whole batch of images, on the device where the images lie."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 
 import torch
 from jaxtyping import Float, UInt8
@@ -52,8 +53,13 @@ def random_views(
             boxes = crop_boxes(numbers, height, width, augmentation.crop_scale, augmentation.crop_ratio)
             planes = resized_crops(images, boxes, flip, size)
         planes = _coloured(planes.flatten(1, 2), numbers.flatten(0, 1), augmentation)
-        planes = _normalised(planes, mean, std).unflatten(1, (views, batch))
-        return list(planes.permute(1, 2, 0, 3, 4).contiguous().unbind())
+        return list(_normalised(planes, mean, std).unflatten(0, (views, batch)).unbind())
+
+
+@cache
+def compiled_views() -> Callable[..., list[Tensor]]:
+    """Return `random_views` by ``torch.compile``, whose pixels differ by rounding."""
+    return torch.compile(random_views)
 
 
 @torch.no_grad()
@@ -64,7 +70,7 @@ def clean_view(
     pixels = images.float().div_(255)
     if images.shape[2:] != (size, size):
         pixels = interpolate(pixels, (size, size), mode="bilinear", antialias=True)
-    return _normalised(pixels.transpose(0, 1), mean, std).transpose(0, 1).contiguous()
+    return _normalised(pixels.transpose(0, 1), mean, std)
 
 
 def jitter_factors(numbers: Float[Tensor, "images numbers"], augmentation: Augmentation) -> Float[Tensor, "images 4"]:
@@ -84,7 +90,8 @@ def _coloured(planes: Tensor, numbers: Tensor, recipe: Augmentation) -> Tensor:
     if recipe.jitter > 0:
         planes = jittered(planes, numbers[:, column.ORDER].argsort(dim=1), jitter_factors(numbers, recipe))
     if recipe.grey > 0 and len(planes) > 1:
-        planes = torch.where((numbers[:, column.GREY] < recipe.grey)[:, None, None], grey(planes), planes)
+        chosen = (numbers[:, column.GREY] < recipe.grey).to(planes)
+        planes = torch.lerp(planes, grey(planes), chosen[:, None, None])  # exact at 0 and 1
     if recipe.blur > 0:
         low, high = recipe.blur_sigma
         sigma = low + (high - low) * numbers[:, column.SIGMA]
@@ -92,6 +99,11 @@ def _coloured(planes: Tensor, numbers: Tensor, recipe: Augmentation) -> Tensor:
     return planes
 
 
-def _normalised(planes: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+def _normalised(
+    planes: Float[Tensor, "channels images height width"], mean: Sequence[float], std: Sequence[float]
+) -> Float[Tensor, "images channels height width"]:
     # Plane by plane: constants as tensors would have to be sent to the device, and the host would wait for it.
-    return torch.stack([(plane - m).div_(s) for plane, m, s in zip(planes, mean, std, strict=True)])
+    images = planes.transpose(0, 1).contiguous()
+    for plane, m, s in zip(images.unbind(1), mean, std, strict=True):
+        plane.sub_(m).div_(s)
+    return images

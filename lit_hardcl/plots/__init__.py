@@ -1,6 +1,7 @@
 """Figures in one style; each is returned, none is shown or written."""
 
 from lit_hardcl.plots.comparison import accuracy_intervals, accuracy_per_epoch, against_number
+from lit_hardcl.plots.profile import step_shares
 from lit_hardcl.plots.selection import hard_sets_of, similarity_histogram, similarity_ranking
 from lit_hardcl.plots.style import COLOURS, new_figure
 from lit_hardcl.plots.theory import REGIONS, collapse_histograms, eigenvalue_stairs, remedy_bars, remedy_map
@@ -19,4 +20,5 @@ __all__ = [
     "remedy_map",
     "similarity_histogram",
     "similarity_ranking",
+    "step_shares",
 ]

@@ -1,0 +1,38 @@
+"""Views per second and whole training steps, ours and the peers': ``python benchmarks/steps.py``."""
+
+from pathlib import Path
+
+import torch
+from turns import argument, save, take_turns
+
+PROGRAMS = str(Path(__file__).parent / "programs.py")
+VIEWS = [
+    "our views",
+    "kornia views",
+    "lightly views, 2 workers",
+    "lightly views, 0 workers",
+    "torchvision views, 2 workers",
+]
+STEPS = [
+    "limit",
+    "ours, plain",
+    "ours, combined loss and probe",
+    "stable-pretraining, batched views",
+    "stable-pretraining, views by workers",
+    "solo-learn",
+    "lightly",
+    "lightly, channels_last",
+]
+
+
+def main() -> None:
+    """Measure, and save the seconds."""
+    rounds, steps = argument("rounds", 8), argument("steps", 5)
+    for result, names in (("views", VIEWS), ("steps", STEPS)):
+        programs = {name: [PROGRAMS, name] for name in names}
+        seconds = take_turns(programs, rounds, steps, {"OMP_NUM_THREADS": str(torch.get_num_threads())})
+        save(result, seconds=seconds)
+
+
+if __name__ == "__main__":
+    main()

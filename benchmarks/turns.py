@@ -1,0 +1,150 @@
+"""Programs in processes of their own that take turns: how machines that are never quiet are made to compare fairly.
+
+Each program lives in a process group that is stopped while another has its turn, data-loading workers included, so that
+nothing runs beside what is measured. A ratio is the median over rounds of the two programs' times in one round.
+"""
+
+import itertools
+import json
+import os
+import platform
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results"
+LOAD_BEFORE = os.getloadavg()[0]
+# Every program keeps its memory: see docs/performance.md.
+ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "17179869184"}
+PACKAGES = ("torch", "torchvision", "lightning", "lightly", "pytorch-metric-learning", "kornia", "stable-pretraining")
+
+
+class Turns:
+    """The side of a program: call it after every step; it waits until the program has its turn."""
+
+    def __init__(self, warmup: int) -> None:
+        self.out = os.fdopen(os.dup(1), "w")
+        os.dup2(2, 1)  # whatever a library prints goes elsewhere
+        self.left, self.since = warmup, 0.0
+
+    def __call__(self) -> None:
+        """Count a step; at the end of the turn report it and wait for the next one."""
+        if self.left:
+            self.left -= 1
+        if self.left:
+            return
+        now = time.perf_counter()
+        print((now - self.since) if self.since else "ready", file=self.out, flush=True)
+        order = sys.stdin.readline()
+        if not order:
+            os._exit(0)  # however many loaders and threads a library has
+        self.left, self.since = int(order), time.perf_counter()
+
+
+def take_turns(programs: dict[str, list[str]], rounds: int, steps: int, environment: dict[str, str]) -> dict[str, list]:
+    """Seconds per step of each program, round by round; a program that does not start gives its last words.
+
+    Args:
+        programs: arguments of Python for each.
+        rounds: turns of each.
+        steps: in a turn; one more before them fills the caches and does not count.
+        environment: added to this process's own.
+    """
+    running: dict[str, subprocess.Popen] = {}
+    seconds: dict[str, list] = {name: [] for name in programs}
+    try:
+        for name, arguments in programs.items():
+            child = subprocess.Popen(
+                [sys.executable, *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+                env={**os.environ, **ALLOCATOR, **environment},
+            )
+            if child.stdout.readline():
+                os.killpg(child.pid, signal.SIGSTOP)
+                running[name] = child
+            else:
+                print(f"{name} did not start:\n{child.stderr.read()[-2000:]}", file=sys.stderr)
+        for turn in range(rounds):
+            order = list(running)
+            for name in order[turn % len(order) :] + order[: turn % len(order)]:
+                child = running[name]
+                os.killpg(child.pid, signal.SIGCONT)
+                for count in (1, steps):
+                    child.stdin.write(f"{count}\n")
+                    child.stdin.flush()
+                    answer = child.stdout.readline()
+                os.killpg(child.pid, signal.SIGSTOP)
+                seconds[name].append(float(answer) / steps)
+            print(f"  round {turn + 1} of {rounds}", file=sys.stderr)
+    finally:
+        for child in running.values():
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+    return seconds
+
+
+def alternate(programs: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each function, round by round, within this process."""
+    seconds: dict[str, list[float]] = {name: [] for name in programs}
+    for turn in range(rounds + 2):
+        for name, program in programs.items():
+            since = time.perf_counter()
+            program()
+            if turn >= 2:
+                seconds[name].append(time.perf_counter() - since)
+    return seconds
+
+
+def ratio(seconds: dict[str, list[float]], of: str, to: str) -> tuple[float, float, float]:
+    """Median over rounds of the one's time by the other's, and the quartiles."""
+    ratios = [a / b for a, b in zip(seconds[of], seconds[to], strict=True)]
+    low, middle, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
+    return middle, low, high
+
+
+def compare(programs: dict[str, Callable[[], object]], rounds: int = 15) -> dict[str, float]:
+    """Median ratio of each function's time to the first one's."""
+    seconds = alternate(programs, rounds)
+    return {name: ratio(seconds, name, next(iter(programs)))[0] for name in programs}
+
+
+def save(name: str, **numbers: object) -> None:
+    """Write a result with the machine and the versions it is of."""
+    RESULTS.mkdir(exist_ok=True)
+    cpu = [line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    machine = {
+        "cpu": cpu[0] if cpu else platform.processor(),
+        "cores": os.cpu_count(),
+        "python": sys.version.split()[0],
+    }
+    there = {package: _version(package) for package in PACKAGES}
+    load = [LOAD_BEFORE, os.getloadavg()[0]]  # far above 1 beforehand, somebody else was measuring too
+    record = {"machine": machine, "load": load, "versions": {name: v for name, v in there.items() if v}, **numbers}
+    (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
+
+
+def argument(name: str, default: int) -> int:
+    """An integer option of the command line."""
+    flags = dict(itertools.pairwise(sys.argv))
+    return int(flags.get(f"--{name}", default))
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _lines(path: str) -> list[str]:
+    file = Path(path)
+    return file.read_text().splitlines() if file.exists() else []
