@@ -34,6 +34,7 @@ format: .venv/installed-dev  ## rewrite the code in the house's format
 	$(BIN)/ruff format .
 
 bench: .venv/installed  ## time the loss and the views against the usual ways, and SPACL's selections
+	$(BIN)/python benchmarks/losses.py
 	$(BIN)/python benchmarks/loss_and_views.py
 	$(BIN)/python benchmarks/spacl_selection.py
 
