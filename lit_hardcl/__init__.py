@@ -3,13 +3,14 @@
 from lit_hardcl.callbacks import OnlineKNN, OnlineLinearProbe
 from lit_hardcl.data import Batch, ContrastiveDataModule
 from lit_hardcl.losses import DifficultPairLoss, SPACLLoss
-from lit_hardcl.modules import SPACL, SimCLR, SimCLRCombined, SimCLRMargin, SimCLRRemoval, SimCLRTemperature
+from lit_hardcl.modules import SPACL, MoCo, SimCLR, SimCLRCombined, SimCLRMargin, SimCLRRemoval, SimCLRTemperature
 
 __all__ = [
     "SPACL",
     "Batch",
     "ContrastiveDataModule",
     "DifficultPairLoss",
+    "MoCo",
     "OnlineKNN",
     "OnlineLinearProbe",
     "SPACLLoss",
