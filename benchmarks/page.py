@@ -77,6 +77,21 @@ def targets(name: str) -> list[str]:
     return lines
 
 
+def losses() -> list[str]:
+    """The losses' lines beside their targets."""
+    lines = ["| | measured | target | |", "|---|---|---|---|"]
+    for line in result("losses")["lines"]:
+        measured, target = line["measured"], line["target"]
+        wanted = "" if target is None else f"<= {target}"
+        if measured is None:
+            lines.append(f"| {line['what']} | - | {wanted} | did not run here |")
+            continue
+        met = target is None or measured <= target
+        note = ("met" if target else "") if met else f"missed; {REASONS.get(line['what'], 'reason not examined')}"
+        lines.append(f"| {line['what']} | {measured:.2f} | {wanted} | {note} |")
+    return lines
+
+
 def scaling() -> list[str]:
     """Small tables of how parts of a step grow."""
     numbers = result("scaling")
@@ -114,10 +129,16 @@ def main() -> None:
     lines.append("; ".join(f"{name} {value}" for name, value in machine.items()) + ".\n")
     loads = [
         f"{name} {load[0]:.1f} to {load[1]:.1f}"
-        for name in ("steps", "views", "start", "scaling")
+        for name in ("losses", "steps", "views", "start", "scaling")
         if (load := result(name).get("load"))
     ]
     lines.append(f"Processes that wanted a core, before and after each measurement: {', '.join(loads)}.\n")
+    if result("losses"):
+        lines += [
+            "## Losses\n",
+            "Forward and backward; N images have two projections of 128 dims and features of 512.\n",
+        ]
+        lines += [*losses(), ""]
     for name, title in (("steps", "Training step"), ("views", "Two views of 32x32 images")):
         if result(name):
             lines += [f"## {title}\n", *targets(name), ""]

@@ -3,7 +3,7 @@
 from lit_hardcl.callbacks import DifficultyFilter, OnlineKNN, OnlineLinearProbe, SimilarityStatistics
 from lit_hardcl.data import Batch, ContrastiveDataModule
 from lit_hardcl.losses import DifficultPairLoss, SPACLLoss
-from lit_hardcl.modules import SPACL, SimCLR, SimCLRCombined, SimCLRMargin, SimCLRRemoval, SimCLRTemperature
+from lit_hardcl.modules import SPACL, MoCo, SimCLR, SimCLRCombined, SimCLRMargin, SimCLRRemoval, SimCLRTemperature
 
 __all__ = [
     "SPACL",
@@ -11,6 +11,7 @@ __all__ = [
     "ContrastiveDataModule",
     "DifficultPairLoss",
     "DifficultyFilter",
+    "MoCo",
     "OnlineKNN",
     "OnlineLinearProbe",
     "SPACLLoss",

@@ -143,3 +143,43 @@ def spacl_step(model: torch.nn.Module, rank: int = 0, processes: int = 1) -> dic
 def spacl_steps(rank: int) -> list[dict[str, torch.Tensor]]:
     """A step of each of the settings under DistributedDataParallel."""
     return [spacl_step(DistributedDataParallel(SPACLStep(settings)), rank, 2) for settings in SPACL_SETTINGS]
+
+
+MOCO_SETTINGS: list[dict[str, Any]] = [
+    {"queue_size": 100},
+    {"queue_size": 37, "margin": 0.1, "temperature_scale": 0.6, "pos_high": 0.15, "pos_low": 0.6},
+    {"queue_size": 0, "margin": 0.1, "temperature_scale": 0.6, "pos_high": 0.15, "pos_low": 0.6},
+]
+
+
+class MoCoStep(torch.nn.Module):
+    """MoCo's loss as a forward pass, as DistributedDataParallel wants it."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        super().__init__()
+        from lit_hardcl import MoCo
+
+        torch.manual_seed(0)
+        self.moco = MoCo(FlatNet(20), 0.2, FlatHead(), **settings).double()
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.moco.contrast(images)[0]
+
+
+def moco_step(model: torch.nn.Module, rank: int = 0, processes: int = 1) -> dict[str, torch.Tensor]:
+    """The last of three steps' loss and gradients, and the queue, on every processes-th image."""
+    for seed in range(3):
+        generator = torch.Generator().manual_seed(seed)
+        images = torch.randn(2, 12, 1, 4, 5, dtype=torch.float64, generator=generator)[:, rank::processes]
+        model.zero_grad()
+        loss = model(images.flatten(0, 1))
+        loss.backward()
+    gradients = [parameter.grad.flatten() for parameter in model.parameters() if parameter.requires_grad]
+    moco: Any = getattr(model, "module", model)
+    queue = torch.cat([moco.moco.queued_projections, moco.moco.queued_features], dim=1)
+    return {"loss": loss.detach(), "gradient": torch.cat(gradients), "queue": queue}
+
+
+def moco_steps(rank: int) -> list[dict[str, torch.Tensor]]:
+    """Three steps of each of the settings under DistributedDataParallel."""
+    return [moco_step(DistributedDataParallel(MoCoStep(settings)), rank, 2) for settings in MOCO_SETTINGS]

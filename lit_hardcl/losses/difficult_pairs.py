@@ -8,7 +8,7 @@ from lit_hardcl import distributed
 from lit_hardcl.functional.contrast import check_treatment
 from lit_hardcl.functional.selection import check_band
 from lit_hardcl.losses.bands import DifficultRows, chunk_rows
-from lit_hardcl.losses.rectangle import check_chunk_size, difficult_pair_loss
+from lit_hardcl.losses.rectangle import check_chunk_size, difficult_pair_loss, nan_unless_finite
 
 TREATMENT = ("temperature", "pos_high", "pos_low", "margin", "temperature_scale")
 
@@ -87,22 +87,17 @@ class DifficultPairLoss(nn.Module):
         """
         _check_views(z0, z1, h0, h1)
         own, positives = self._places(len(z0), z0.device)
+        rectangle = *self._rectangle(z0, z1), positives, own
+        if h0 is None or h1 is None:
+            return self.of_rectangle(*rectangle)
+        if self.margin == 0 and self.temperature_scale == 1:  # nothing to choose: no gather, no copies
+            return nan_unless_finite(self.of_rectangle(*rectangle), h0, h1)
+        return self.of_rectangle(*rectangle, *self._rectangle(h0.detach(), h1.detach()))
+
+    def of_rectangle(self, *rectangle: Tensor | None) -> Float[Tensor, ""]:
+        """The loss of any anchors and keys, such as a queue's: :func:`~lit_hardcl.losses.difficult_pair_loss`."""
         treatment = {name: getattr(self, name) for name in TREATMENT}
-        anchor_features, key_features = None, None
-        if h0 is not None and h1 is not None:
-            is_plain = self.margin == 0 and self.temperature_scale == 1
-            # Where nothing is chosen, features only show that they are finite, and need no gather.
-            features = (torch.cat([h0, h1]), None) if is_plain else self._rectangle(h0.detach(), h1.detach())
-            anchor_features, key_features = features
-        return difficult_pair_loss(
-            *self._rectangle(z0, z1),
-            positives,
-            own,
-            anchor_features,
-            key_features,
-            chunk_size=self.chunk_size,
-            **treatment,
-        )
+        return difficult_pair_loss(*rectangle, chunk_size=self.chunk_size, **treatment)  # type: ignore[arg-type]
 
     @torch.no_grad()
     def difficult(

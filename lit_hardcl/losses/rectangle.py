@@ -59,10 +59,9 @@ def difficult_pair_loss(
     features = (anchors, keys) if anchor_features is None else (anchor_features, key_features)
     with torch.autocast(anchors.device.type, enabled=False), whole_float32():
         difficult = None if is_plain else DifficultRows(*features, own, pos_high, pos_low)
-        vectors = unit_vectors(anchors), None if keys is None else unit_vectors(keys)
         numbers = temperature, margin, temperature_scale
-        loss = _NTXent.apply(*vectors, positives, own, difficult, *numbers, chunk_size)
-    return loss if anchor_features is None else _nan_unless_finite(loss, *features)
+        loss = _NTXent.apply(anchors, keys, positives, own, difficult, *numbers, chunk_size)
+    return loss if anchor_features is None else nan_unless_finite(loss, *features)
 
 
 def check_chunk_size(chunk_size: int | None) -> None:
@@ -72,13 +71,13 @@ def check_chunk_size(chunk_size: int | None) -> None:
 
 
 class _NTXent(torch.autograd.Function):
-    """The loss of unit vectors; their gradients are made with it and wait for backward."""
+    """The loss; its gradients are made with it and wait for backward."""
 
     @staticmethod
     def forward(
         ctx: Any,
-        anchors: Tensor,
-        other_keys: Tensor | None,
+        projections: Tensor,
+        other_projections: Tensor | None,
         positives: Tensor,
         own: Tensor | None,
         difficult: DifficultRows | None,
@@ -87,14 +86,15 @@ class _NTXent(torch.autograd.Function):
         temperature_scale: float,
         chunk_size: int,
     ) -> Tensor:
-        keys = anchors if other_keys is None else other_keys
+        anchors = unit_vectors(projections)
+        keys = anchors if other_projections is None else unit_vectors(other_projections)
         to_anchors = torch.zeros_like(anchors) if ctx.needs_input_grad[0] else None
         to_others = torch.zeros_like(keys) if ctx.needs_input_grad[1] else None
-        to_keys = to_anchors if other_keys is None else to_others
+        to_keys = to_anchors if other_projections is None else to_others
         slope = 1 / (temperature * len(anchors))  # of the loss, along a similarity, where the softmax is 1
         treated = 1 / temperature_scale - 1
         is_large = max(1, (1 + abs(margin)) / temperature_scale) / temperature > LARGEST_LOGIT
-        is_symmetric = other_keys is None and difficult is None and not is_large and chunk_size >= len(anchors)
+        is_symmetric = other_projections is None and difficult is None and not is_large and chunk_size >= len(anchors)
 
         losses = anchors.new_empty(len(anchors), 1)
         space = anchors.new_empty(min(chunk_size, len(anchors)), len(keys))
@@ -132,14 +132,26 @@ class _NTXent(torch.autograd.Function):
                 if to_keys is not None:
                     to_keys.addmm_(terms.T, rows * weight)
 
-        ctx.save_for_backward(anchors, other_keys, to_anchors, to_others)
+        _through_lengths(to_anchors, anchors, projections)
+        _through_lengths(to_others, keys, other_projections)
+        ctx.save_for_backward(projections, other_projections, to_anchors, to_others)
         return losses.mean()
 
     @staticmethod
     def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:
-        *vectors, to_anchors, to_others = ctx.saved_tensors
-        gradients = [None if to is None else _Final.apply(to * outer[0], *vectors) for to in (to_anchors, to_others)]
+        *roots, to_anchors, to_others = ctx.saved_tensors
+        gradients = [
+            None if root is None or to is None else _Final.apply((to * outer[0]).to(root.dtype), *roots)
+            for root, to in zip(roots, (to_anchors, to_others), strict=True)
+        ]
         return *gradients, *(None,) * 7
+
+
+def _through_lengths(gradient: Tensor | None, unit: Tensor, vectors: Tensor | None) -> None:
+    """Turn a gradient with respect to unit vectors, in place, into that with respect to the vectors as they were."""
+    if gradient is not None and vectors is not None:
+        lengths = vectors.to(unit.dtype).norm(dim=1, keepdim=True).clamp_min(1e-12)  # as unit_vectors does
+        gradient.addcmul_(unit, torch.linalg.vecdot(unit, gradient).unsqueeze(1), value=-1).div_(lengths)
 
 
 class _Final(torch.autograd.Function):
@@ -157,7 +169,7 @@ class _Final(torch.autograd.Function):
         )
 
 
-def _nan_unless_finite(loss: Float[Tensor, ""], *features: Tensor | None) -> Float[Tensor, ""]:
+def nan_unless_finite(loss: Float[Tensor, ""], *features: Tensor | None) -> Float[Tensor, ""]:
     """A NaN feature compares as False and would quietly select nothing. No look at values here: it would wait."""
-    finite = torch.stack([rows.isfinite().all() for rows in features if rows is not None]).all()
-    return torch.where(finite, loss, torch.full_like(loss, torch.nan))
+    ends = [end for rows in features if rows is not None for end in rows.detach().aminmax()]
+    return torch.where(torch.stack([end.isfinite() for end in ends]).all(), loss, torch.full_like(loss, torch.nan))

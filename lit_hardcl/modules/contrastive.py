@@ -57,7 +57,7 @@ class ContrastiveModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The optimizer and, stepped with it, the scheduler."""
-        return self.scheduled(self.optimizer(self.parameters()), self.scheduler)
+        return self.scheduled(self.optimizer([p for p in self.parameters() if p.requires_grad]), self.scheduler)
 
     def scheduled(self, optimizer: Optimizer, scheduler: SchedulerCallable | None) -> dict[str, Any]:
         """An optimizer with its scheduler, as Lightning wants them."""

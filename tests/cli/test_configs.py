@@ -33,6 +33,7 @@ def test_a_method_named_on_the_command_line_is_itself(method, monkeypatch, tmp_p
         "SimCLRMargin": (0.03, 1.0),
         "SimCLRTemperature": (0.0, 0.6),
         "SimCLRCombined": (0.03, 0.6),
+        "MoCo": (0.03, 0.6),  # the file's, as one class treats pairs or does not
         "SPACL": (None, None),  # its pairs are chosen, not treated
     }[method]
     assert tuple(getattr(cli.model.criterion, name, None) for name in ("margin", "temperature_scale")) == treatment
@@ -56,12 +57,16 @@ def test_every_data_set_builds_with_every_method(data, method, monkeypatch, tmp_
         "removal": {"margin": 0.0, "temperature_scale": float("inf")},
         "margin": {"margin": values["margin"], "temperature_scale": 1.0},
         "temperature": {"margin": 0.0, "temperature_scale": values["temperature_scale"]},
+        "moco": {"margin": 0.0, "temperature_scale": 1.0},
     }.get(method, {"margin": values["margin"], "temperature_scale": values["temperature_scale"]})
     none = method in ("simclr", "all_pairs")
     expected |= {name: None if none else values[name] for name in ("pos_high", "pos_low")}
     expected["temperature"] = values["temperature"]
     assert {name: getattr(criterion, name) for name in expected} == expected
-    assert cli.model.select_by == ("projections" if method == "by_projections" else "features")
+    if method in ("moco", "moco_combined"):
+        assert len(cli.model.queued_features) == 1024
+    else:
+        assert cli.model.select_by == ("projections" if method == "by_projections" else "features")
     assert list(tmp_path.iterdir()) == []
 
 

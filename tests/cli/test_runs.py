@@ -58,7 +58,7 @@ def test_the_printed_configuration_given_back_reproduces_the_run_bit_for_bit(run
     assert_same(trained(first), trained(weights(tmp_path / "fourth")))
 
 
-@pytest.mark.parametrize("method", ["combined", "spacl"])
+@pytest.mark.parametrize("method", ["combined", "moco_combined", "spacl"])
 @pytest.mark.filterwarnings("ignore:The dirpath has changed")
 def test_a_killed_run_goes_on_to_the_same_weights(method, run, tmp_path):
     longer = [*TINY, "-c", CONFIGS / f"methods/{method}.yaml", "--trainer.max_epochs", "4"]
