@@ -10,8 +10,9 @@ from torch import Tensor
 
 from lit_hardcl.callbacks.difficulty import ImageScores, check_classes, check_shares, hardest, shares
 from lit_hardcl.callbacks.linear import OnlineLinearProbe
-from lit_hardcl.callbacks.score_files import log_folder, read_scores, write_scores
+from lit_hardcl.callbacks.score_files import read_scores, write_scores
 from lit_hardcl.callbacks.selected import band, selected_pairs, step_rows
+from lit_hardcl.files import log_folder
 from lit_hardcl.functional.selection import check_band
 from lit_hardcl.optim import fit_schedules
 

@@ -1,6 +1,5 @@
 """How similar the pairs of a training are: of one class, of two, difficult ones, and the ones selected in its steps."""
 
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -23,6 +22,7 @@ from lit_hardcl.evaluation import (
     pair_similarities,
     similarity_levels,
 )
+from lit_hardcl.files import log_folder, run_folder
 from lit_hardcl.functional.selection import check_band
 from lit_hardcl.plots import similarity_histogram
 
@@ -159,7 +159,7 @@ class SimilarityStatistics(pl.Callback):
         if self._measured is None or not self.figure or not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         drawn = self.drawn(self.band(pl_module))
-        if folder := _folder(trainer):
+        if folder := log_folder(trainer) or run_folder(trainer):
             folder.mkdir(parents=True, exist_ok=True)
             drawn.savefig(folder / "similarity.png", dpi=130)
         for logger in trainer.loggers:
@@ -215,13 +215,3 @@ def subset(targets: Int[Tensor, " images"], size: int, seed: int) -> Int[Tensor,
     for each in targets[order].unique():
         first_two[(targets[order] == each).nonzero().flatten()[:2]] = True
     return torch.cat([order[first_two], order[~first_two]])[:size].sort().values
-
-
-def _folder(trainer: pl.Trainer) -> Path | None:
-    """Where the logger writes; if several runs share that folder, as W&B's do, where the checkpoints lie."""
-    folders = (
-        getattr(trainer.logger, "log_dir", None),
-        getattr(trainer.checkpoint_callback, "dirpath", None),
-        getattr(trainer.logger, "save_dir", None),
-    )
-    return next((Path(folder) for folder in folders if folder), None)
