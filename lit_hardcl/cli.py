@@ -19,7 +19,7 @@ from lit_hardcl import modules
 from lit_hardcl.data import ContrastiveDataModule
 from lit_hardcl.files import log_folder, run_folder, whole
 from lit_hardcl.profiling import ProfilingTrainer
-from lit_hardcl.report import RunRecord, differences, read_checkpoint, summary, yardsticks
+from lit_hardcl.report import RunRecord, differences, model_config, read_checkpoint, summary, yardsticks
 from lit_hardcl.subcommands import COMMANDS, run_command
 
 DEFAULTS = {
@@ -143,12 +143,8 @@ class CommandLine(LightningCLI):
         path = self.config[subcommand].get("ckpt_path") if subcommand else None
         if path is None or path in ("best", "last", "hpc", "registry"):
             return
-        saved = read_checkpoint(Path(path)).get("hyper_parameters", {})
-        if "_class_path" not in saved:
-            return
-        saved.pop("_instantiator", None)
-        there = {"class_path": saved.pop("_class_path"), "init_args": saved}
-        if lines := differences({"init_args": {}, **self._config_dict()["model"]}, there):
+        there = model_config(read_checkpoint(Path(path)))
+        if there and (lines := differences({"init_args": {}, **self._config_dict()["model"]}, there)):
             raise ValueError(
                 f"the model options differ from those of {path}; give the config.yaml beside it:\n  "
                 + "\n  ".join(lines)
