@@ -17,8 +17,9 @@ from torch import nn
 
 from lit_hardcl import modules
 from lit_hardcl.data import ContrastiveDataModule
+from lit_hardcl.files import log_folder, run_folder, whole
 from lit_hardcl.profiling import ProfilingTrainer
-from lit_hardcl.report import RunRecord, differences, log_folder, read_checkpoint, run_folder, summary, yardsticks
+from lit_hardcl.report import RunRecord, differences, model_config, read_checkpoint, summary, yardsticks
 from lit_hardcl.subcommands import COMMANDS, run_command
 
 DEFAULTS = {
@@ -107,9 +108,9 @@ class CommandLine(LightningCLI):
             raise ValueError(f"predict runs in one process, got {self.trainer.world_size}: set --trainer.devices 1")
         rows = self.trainer.predict(**settings)
         file = (log_folder(self.trainer) or Path(self.trainer.default_root_dir)) / "features.pt"
-        file.parent.mkdir(parents=True, exist_ok=True)
         tensors = [row for row in rows or [] if isinstance(row, torch.Tensor)]
-        torch.save(torch.cat(tensors) if tensors else rows, file)
+        with whole(file) as part:
+            torch.save(torch.cat(tensors) if tensors else rows, part)
         print(f"features    {file}")
 
     def profile(self, **settings: Any) -> None:
@@ -127,10 +128,10 @@ class CommandLine(LightningCLI):
                 data.setup("fit" if subcommand == "profile" else subcommand)
             super()._run_subcommand(subcommand)
         except (ValueError, SystemExit) as stop:
-            if folder := log_folder(self.trainer):
+            if folder := getattr(self.trainer.logger, "log_dir", None):  # others might begin a run to tell theirs
                 with contextlib.suppress(OSError):  # not empty, or not there
-                    for empty in (folder, *folder.parents[:2]):  # runs/METHOD-DATASET/version_N
-                        empty.rmdir()
+                    for empty in (folder, *Path(folder).parents[:2]):  # runs/METHOD-DATASET/version_N
+                        Path(empty).rmdir()
             last = (run_folder(self.trainer) or Path()) / "last.ckpt"
             if isinstance(stop, SystemExit) and last.exists() and self.trainer.is_global_zero:
                 print(f"interrupted; the same command with --ckpt_path {last} goes on from there", file=sys.stderr)
@@ -142,12 +143,8 @@ class CommandLine(LightningCLI):
         path = self.config[subcommand].get("ckpt_path") if subcommand else None
         if path is None or path in ("best", "last", "hpc", "registry"):
             return
-        saved = read_checkpoint(Path(path)).get("hyper_parameters", {})
-        if "_class_path" not in saved:
-            return
-        saved.pop("_instantiator", None)
-        there = {"class_path": saved.pop("_class_path"), "init_args": saved}
-        if lines := differences({"init_args": {}, **self._config_dict()["model"]}, there):
+        there = model_config(read_checkpoint(Path(path)))
+        if there and (lines := differences({"init_args": {}, **self._config_dict()["model"]}, there)):
             raise ValueError(
                 f"the model options differ from those of {path}; give the config.yaml beside it:\n  "
                 + "\n  ".join(lines)

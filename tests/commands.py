@@ -1,6 +1,8 @@
-"""What the tests of the command line share: the shipped configurations, and a training of seconds."""
+"""What the tests of the command line share: the shipped configurations, a training of seconds, and what it left."""
 
 from pathlib import Path
+
+import torch
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / "configs"
@@ -9,3 +11,8 @@ TINY = [
     *("--trainer.max_epochs", "2", "--trainer.check_val_every_n_epoch", "1", "--trainer.enable_progress_bar", "false"),
 ]
 BACKBONE = ["--backbone", "nets.FlatNet", "--data.dataset", "digits"]
+
+
+def newest(folder):
+    """What a run left in its newest checkpoint; plain values and tensors only, or this fails."""
+    return torch.load(next(folder.rglob("last.ckpt")), weights_only=True)

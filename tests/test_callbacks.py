@@ -6,17 +6,14 @@ import torch
 from nets import FlatNet, Foreign
 from torch.utils.data import DataLoader
 from torchmetrics.functional.classification import multiclass_accuracy
+from trainers import quiet_trainer
 
 from lit_hardcl import ContrastiveDataModule, OnlineKNN, OnlineLinearProbe, SimCLR
 from lit_hardcl.callbacks.online import first_of_each, trained
 
-QUIET = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False, "enable_model_summary": False}
-CHECKPOINTING = {**QUIET}
-QUIET["enable_checkpointing"] = False
-
 
 def fit(module, data, *callbacks, max_epochs=1):
-    trainer = pl.Trainer(max_epochs=max_epochs, callbacks=list(callbacks), **QUIET)
+    trainer = quiet_trainer(*callbacks, max_epochs=max_epochs)
     trainer.fit(module, data)
     return trainer
 
@@ -105,7 +102,7 @@ def test_the_shares_are_those_of_torchmetrics():
 
 def test_the_probe_stays_in_float32_whatever_the_trainers_precision():
     probe = OnlineLinearProbe()
-    trainer = pl.Trainer(max_epochs=1, callbacks=[probe], precision="bf16-true", **QUIET)
+    trainer = quiet_trainer(probe, max_epochs=1, precision="bf16-true")
     trainer.fit(simclr(), ContrastiveDataModule(batch_size=128))
     assert probe.probe.weight.dtype == torch.float32
 
@@ -123,7 +120,7 @@ def test_a_resumed_probe_is_the_uninterrupted_one(tmp_path):
     def run(folder, epochs, ckpt_path=None):
         probe = OnlineLinearProbe()
         keep = pl.callbacks.ModelCheckpoint(tmp_path / folder, filename="last")
-        trainer = pl.Trainer(max_epochs=epochs, callbacks=[probe, keep], **CHECKPOINTING)
+        trainer = quiet_trainer(probe, keep, max_epochs=epochs)
         pl.seed_everything(0)
         module = SimCLR(backbone=FlatNet(), temperature=0.5, scheduler=None)
         trainer.fit(module, ContrastiveDataModule(batch_size=128), ckpt_path=ckpt_path, weights_only=True)
@@ -145,7 +142,7 @@ def test_any_module_and_data_will_do_if_the_step_returns_features():
 
     module = Foreign(pixels=16)
     probe, knn = OnlineLinearProbe(num_classes=2), OnlineKNN(num_classes=2)
-    trainer = pl.Trainer(max_epochs=2, callbacks=[probe, knn], log_every_n_steps=1, **QUIET)
+    trainer = quiet_trainer(probe, knn, max_epochs=2, log_every_n_steps=1)
     trainer.fit(module, loader(32), loader(20))
     labelled = 13  # 20 images less every third
     for name in ("val_linear_top1", "val_knn_top1"):
@@ -182,11 +179,11 @@ def test_images_without_a_label_neither_train_nor_vote_nor_count():
 @pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`")
 def test_validate_restores_the_probe_and_fills_the_bank(tmp_path):
     keep = pl.callbacks.ModelCheckpoint(tmp_path, filename="last")
-    trainer = pl.Trainer(max_epochs=2, callbacks=[OnlineLinearProbe(), OnlineKNN(), keep], **CHECKPOINTING)
+    trainer = quiet_trainer(OnlineLinearProbe(), OnlineKNN(), keep, max_epochs=2)
     trainer.fit(simclr(), ContrastiveDataModule(batch_size=128))
     after_fit = trainer.callback_metrics["val_linear_top1"].item()
 
-    again = pl.Trainer(callbacks=[OnlineLinearProbe(), OnlineKNN()], **QUIET)
+    again = quiet_trainer(OnlineLinearProbe(), OnlineKNN())
     for name, run in (("val", again.validate), ("test", again.test)):
         (metrics,) = run(simclr(), ContrastiveDataModule(), ckpt_path=tmp_path / "last.ckpt", weights_only=True)
         assert metrics[f"{name}_linear_top1"] == pytest.approx(after_fit)
@@ -213,7 +210,7 @@ def test_the_probe_sees_nothing_on_the_steps_between():
 
 def test_the_number_of_classes_must_be_known_before_training():
     with pytest.raises(ValueError, match="OnlineKNN needs num_classes"):
-        pl.Trainer(max_epochs=1, callbacks=[OnlineKNN()], **QUIET).fit(Foreign(), DataLoader([0]), DataLoader([0]))
+        quiet_trainer(OnlineKNN(), max_epochs=1).fit(Foreign(), DataLoader([0]), DataLoader([0]))
 
 
 @pytest.mark.parametrize(

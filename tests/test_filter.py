@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from nets import FlatHead, FlatNet, Foreign
 from torch.utils.data import DataLoader, Subset
+from trainers import quiet_trainer
 
 from lit_hardcl import ContrastiveDataModule, DifficultyFilter, OnlineLinearProbe, SimCLR, SimCLRRemoval
 from lit_hardcl.callbacks.difficulty import hardest
@@ -47,20 +48,9 @@ def module(**settings):
 
 
 def fit(model, data, *callbacks, folder=None, ckpt_path=None, **settings):
-    trainer = pl.Trainer(
-        **{
-            "accelerator": "cpu",
-            "max_epochs": 3,
-            "logger": CSVLogger(folder, name="", version="") if folder else False,
-            "enable_progress_bar": False,
-            "enable_model_summary": False,
-            "enable_checkpointing": any(isinstance(each, ModelCheckpoint) for each in callbacks),
-            "log_every_n_steps": 1,
-            "num_sanity_val_steps": 0,
-            **settings,
-        },
-        callbacks=list(callbacks),
-    )
+    logger = CSVLogger(folder, name="", version="") if folder else False
+    options = {"max_epochs": 3, "logger": logger, "log_every_n_steps": 1, "num_sanity_val_steps": 0, **settings}
+    trainer = quiet_trainer(*callbacks, **options)
     trainer.fit(model, data, ckpt_path=ckpt_path, weights_only=ckpt_path is not None)
     return trainer
 

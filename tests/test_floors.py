@@ -16,6 +16,7 @@ FLOORS = {
     "optim": 1,
     "distributed": 1,
     "data": 1,
+    "files": 1,
     "plots": 1,
     "evaluation": 2,
     "modules": 3,

@@ -6,6 +6,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from nets import FlatHead, FlatNet
+from trainers import quiet_trainer
 
 from lit_hardcl import (
     Batch,
@@ -31,15 +32,7 @@ PRESETS = {
 
 
 def trainer(tmp_path, **settings):
-    return pl.Trainer(
-        accelerator="cpu",
-        default_root_dir=tmp_path,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        **settings,
-    )
+    return quiet_trainer(*settings.pop("callbacks", []), default_root_dir=tmp_path, **settings)
 
 
 def batch(images=8):

@@ -11,13 +11,13 @@ from lightning.pytorch.loggers import CSVLogger
 from nets import FlatHead, FlatNet, Foreign
 from torch import nn
 from torch.utils.data import DataLoader
+from trainers import quiet_trainer
 
 from lit_hardcl import ContrastiveDataModule, SimCLR, SimCLRCombined, SimilarityStatistics
 from lit_hardcl.callbacks.selection import Band, interval
 from lit_hardcl.callbacks.statistics import subset
 from lit_hardcl.evaluation import difficult_examples, fit_linear_probe, similarity_levels
 
-QUIET = {"accelerator": "cpu", "enable_progress_bar": False, "enable_model_summary": False, "log_every_n_steps": 1}
 LEVELS = [f"similarity_{name}" for name in ("alpha", "beta", "gamma", "gap", "t", "eigenvalue")]
 SELECTION = ["difficult_share", "difficult_precision"]
 
@@ -32,9 +32,7 @@ def fit(module, callbacks=(), folder=None, ckpt_path=None, **settings):
     """Train on batches of 128 digits; what the logger wrote, by column and epoch."""
     data = settings.pop("data", None) or ContrastiveDataModule(batch_size=settings.pop("batch_size", 128))
     logger = False if folder is None else CSVLogger(folder, name="run")
-    checkpointing = any(isinstance(callback, pl.callbacks.ModelCheckpoint) for callback in callbacks)
-    options = {**QUIET, "max_epochs": 1, "enable_checkpointing": checkpointing, **settings}
-    trainer = pl.Trainer(callbacks=list(callbacks), logger=logger, **options)
+    trainer = quiet_trainer(*callbacks, logger=logger, **{"max_epochs": 1, "log_every_n_steps": 1, **settings})
     trainer.fit(module, data, ckpt_path=ckpt_path, weights_only=None if ckpt_path is None else True)
     return trainer
 
@@ -275,9 +273,7 @@ def test_data_that_cannot_be_measured_are_refused_before_training():
     with pytest.raises(ValueError, match="at least two classes, got 1"):
         fit(combined(), [SimilarityStatistics()], data=data)
     with pytest.raises(ValueError, match="a data module that has clean_train_dataloader"):
-        pl.Trainer(max_epochs=1, callbacks=[SimilarityStatistics()], logger=False, **QUIET).fit(
-            Foreign(), DataLoader([0]), DataLoader([0])
-        )
+        quiet_trainer(SimilarityStatistics(), max_epochs=1).fit(Foreign(), DataLoader([0]), DataLoader([0]))
 
 
 class ForeignData(pl.LightningDataModule):

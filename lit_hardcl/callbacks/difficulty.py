@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lit_hardcl import distributed
-from lit_hardcl.callbacks.selected import SelectedPairs
+from lit_hardcl.callbacks.selection import SelectedPairs
 
 
 class ImageScores:
@@ -30,12 +30,18 @@ class ImageScores:
         self._sums = torch.zeros(len(self.indices) + 1, 3, dtype=torch.float64)
         self._pending: list[tuple[Tensor, ...]] = []  # indices, scores, times seen, targets
 
-    def add_pairs(self, pairs: SelectedPairs) -> None:
+    def add_pairs(
+        self,
+        pairs: SelectedPairs,
+        targets: Int[Tensor, " anchors"],
+        indices: Int[Tensor, " anchors"],
+        key_indices: Int[Tensor, " keys"],
+    ) -> None:
         """Add how strongly the images of a step stand in its selected pairs, without waiting for a device."""
         strength = pairs.similarity.clamp(min=0) * pairs.selected / pairs.similarity.shape[1]
         as_anchor, as_key = strength.sum(dim=1), strength.sum(dim=0)
-        self._pending.append((pairs.anchor_indices, as_anchor, torch.ones_like(as_anchor), pairs.anchor_targets))
-        self._pending.append((pairs.key_indices, as_key, torch.zeros_like(as_key), torch.zeros_like(pairs.key_indices)))
+        self._pending.append((indices, as_anchor, torch.ones_like(as_anchor), targets))
+        self._pending.append((key_indices, as_key, torch.zeros_like(as_key), torch.zeros_like(key_indices)))
 
     def add_margins(
         self, logits: Float[Tensor, "rows classes"], targets: Int[Tensor, " rows"], indices: Int[Tensor, " rows"]

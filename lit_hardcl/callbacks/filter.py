@@ -10,9 +10,9 @@ from torch import Tensor
 
 from lit_hardcl.callbacks.difficulty import ImageScores, check_classes, check_shares, hardest, shares
 from lit_hardcl.callbacks.linear import OnlineLinearProbe
-from lit_hardcl.callbacks.score_files import log_folder, read_scores, write_scores
-from lit_hardcl.callbacks.selected import band, selected_pairs, step_rows
-from lit_hardcl.functional.selection import check_band
+from lit_hardcl.callbacks.score_files import read_scores, write_scores
+from lit_hardcl.callbacks.selection import band_of, check_own_band, selected_pairs, step_rows
+from lit_hardcl.files import log_folder
 from lit_hardcl.optim import fit_schedules
 
 
@@ -105,9 +105,7 @@ class DifficultyFilter(pl.Callback):
             raise ValueError(f"restore_at must come after the first of at_epochs and be none of them, got {restore_at}")
         if (score == "given") != (scores_file is not None):
             raise ValueError(f"scores_file goes with score='given' and only with it, got {scores_file} and {score!r}")
-        if pos_high is None and pos_low is not None:
-            raise ValueError(f"pos_low needs pos_high, got pos_low={pos_low} alone")
-        check_band(pos_high, pos_low)
+        check_own_band(pos_high, pos_low)
         if every_n_steps < 1:
             raise ValueError(f"every_n_steps must be at least 1, got {every_n_steps}")
         self.score, self.per_class, self.scores_file = score, per_class, scores_file
@@ -172,14 +170,13 @@ class DifficultyFilter(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Score the images of this step; after an epoch's last step, filter or restore where the options say so."""
-        if batch_idx % self.every_n_steps == 0 and self.score == "pairs":
-            gather = getattr(getattr(pl_module, "criterion", None), "gather_distributed", True)
-            self._scores.add_pairs(selected_pairs(outputs, *band(pl_module, self.pos_high, self.pos_low), gather))
-        elif batch_idx % self.every_n_steps == 0 and self.score == "margin":
+        if batch_idx % self.every_n_steps == 0 and self.score != "given":
             features, targets, indices = step_rows(outputs)
-            logits = self._probe.scores(features.float())
-            if logits is not None:
-                self._scores.add_margins(logits, targets, indices)
+            if self.score == "margin":
+                if (logits := self._probe.scores(features.float())) is not None:
+                    self._scores.add_margins(logits, targets, indices)
+            elif band := band_of(pl_module, self.pos_high, self.pos_low):
+                self._scores.add_pairs(selected_pairs(features, band), targets, indices, band.keys(indices))
         # Not at the end of the epoch: a checkpoint of its validation would miss it, and Lightning not make up for it.
         if trainer.is_last_batch or batch_idx + 1 >= trainer.num_training_batches:
             self._end_epoch(trainer, trainer.current_epoch + 1)
@@ -240,7 +237,7 @@ class DifficultyFilter(pl.Callback):
         late = [epoch for epoch in (*self.share_at, self.restore_at or 0) if last and 0 < last <= epoch]
         if late and not trainer.fast_dev_run:  # type: ignore[attr-defined]
             raise ValueError(f"at_epochs and restore_at must be below max_epochs={last}, got {late[0]}")
-        if self.score == "pairs" and band(pl_module, self.pos_high, self.pos_low)[0] is None:
+        if self.score == "pairs" and band_of(pl_module, self.pos_high, self.pos_low) is None:
             raise ValueError(
                 "score='pairs' needs a band of selected pairs, but neither the filter nor the module's criterion has "
                 "one: give pos_high (about one over the number of classes) and pos_low"

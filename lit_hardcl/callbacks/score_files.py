@@ -3,16 +3,15 @@
 import csv
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as pl
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lit_hardcl.callbacks.difficulty import ImageScores
+from lit_hardcl.files import whole
 
 
 def read_scores(path: Path) -> tuple[Int[Tensor, " images"], Float[Tensor, " images"]]:
@@ -50,22 +49,9 @@ def read_scores(path: Path) -> tuple[Int[Tensor, " images"], Float[Tensor, " ima
 
 
 def write_scores(path: Path, scores: ImageScores, removed: Bool[Tensor, " images"]) -> None:
-    """Write a CSV of index, score, class and whether the image is kept: the whole file or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    """Write a CSV of index, score, class and whether the image is kept."""
     columns = (scores.indices, scores.values, scores.targets, (~removed).int())
-    with unfinished.open("w", newline="") as file:
+    with whole(path) as part, part.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("index", "score", "class", "kept"))
         writer.writerows(zip(*(column.tolist() for column in columns), strict=True))
-    os.replace(unfinished, path)
-
-
-def log_folder(trainer: pl.Trainer) -> Path | None:
-    """Where the logger writes for this run alone; ``trainer.log_dir`` would wait for all processes to ask."""
-    logger = trainer.logger
-    if folder := getattr(logger, "log_dir", None):
-        return Path(folder)
-    if logger is None or not logger.save_dir:
-        return None
-    return Path(logger.save_dir, str(logger.name), str(logger.version))  # where Lightning puts its checkpoints

@@ -1,45 +1,101 @@
-"""Which pairs of a batch a band selects, counted; and between which similarities."""
+"""The pairs that a band selects: in a training step, read off what the step returned, and among given features."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import lightning.pytorch as pl
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from lit_hardcl import distributed
+from lit_hardcl.callbacks.online import trained
 from lit_hardcl.functional import cosine_similarity, difficult_pairs
+from lit_hardcl.functional.selection import check_band
 
 
 class Band(NamedTuple):
-    """Between which ranks, as fractions, pairs are selected (arXiv:2501.01317, Eq. 12)."""
+    """Between which ranks, as fractions, pairs are selected (arXiv:2501.01317, Eq. 12), and of which keys.
+
+    Attributes:
+        pos_high: where the selected keys begin.
+        pos_low: where they end; 1 or ``None``: no lower end.
+        gathered: whether keys are the rows of all processes, in their order, or this process's own.
+    """
 
     pos_high: float
     pos_low: float | None
+    gathered: bool = True
+
+    def keys(self, rows: Shaped[Tensor, "anchors *rest"]) -> Shaped[Tensor, "keys *rest"]:
+        """What stands at the keys, if ``rows`` stands at the anchors; every process must bring equally many."""
+        return distributed.gather(rows) if self.gathered else rows
 
 
-def selected_pairs(
-    features: Float[Tensor, "rows width"], targets: Int[Tensor, " rows"], band: Band, gathered: bool
-) -> Int[Tensor, " 4"]:
-    """Of this process's anchors, the number of pairs, of selected, of selected labelled, and of different classes.
+class SelectedPairs(NamedTuple):
+    """This process's views as anchors, the band's keys as keys."""
 
-    An anchor's keys are all other rows of the batch, of all processes if ``gathered``, its own other view among them.
+    selected: Bool[Tensor, "anchors keys"]
+    similarity: Float[Tensor, "anchors keys"]
+
+
+def check_own_band(pos_high: float | None, pos_low: float | None) -> None:
+    """Raise ``ValueError`` if this is half a band, or none: see `check_band`."""
+    if pos_high is None and pos_low is not None:
+        raise ValueError(f"pos_low needs pos_high, got pos_low={pos_low} alone")
+    check_band(pos_high, pos_low)
+
+
+def band_of(pl_module: pl.LightningModule, pos_high: float | None, pos_low: float | None) -> Band | None:
+    """The given band or, without ``pos_high``, that of the module's ``criterion``; ``None`` if it has none either."""
+    criterion = getattr(pl_module, "criterion", None)
+    if pos_high is None:
+        pos_high, pos_low = getattr(criterion, "pos_high", None), getattr(criterion, "pos_low", None)
+    return None if pos_high is None else Band(pos_high, pos_low, getattr(criterion, "gather_distributed", True))
+
+
+def step_rows(outputs: Any) -> tuple[Float[Tensor, "rows width"], Int[Tensor, " rows"], Int[Tensor, " rows"]]:
+    """Features, detached, targets and indices of a training step, one row per view and image.
+
+    Raises:
+        ValueError: if the step did not return them all.
     """
-    keys, key_targets, own = features, targets, 0
-    if gathered:
-        keys, key_targets = distributed.gather(features), distributed.gather(targets)
-        own = distributed.rank() * len(features)
-    itself = torch.zeros(len(features), len(keys), dtype=torch.bool, device=features.device)
-    itself.diagonal(own).fill_(True)
-    selected = difficult_pairs(cosine_similarity(features, keys), *band, itself)
+    _, targets = trained(outputs)
+    features = outputs["features"].detach()
+    indices = outputs.get("indices")
+    if indices is None or len(indices) == 0 or len(features) % len(indices):
+        found = "none" if indices is None else f"{len(indices)} for {len(features)} rows of features"
+        raise ValueError(
+            'the training images must be known by index: training_step must return "indices", one per image or per '
+            f"row of features, got {found}; batches are (views, targets, indices)"
+        )
+    return features, targets, indices.repeat(len(features) // len(indices))
+
+
+def selected_pairs(features: Float[Tensor, "rows width"], band: Band) -> SelectedPairs:
+    """Select among all views of a step as the loss does: by cosine of the features, a view itself excluded."""
+    similarity = cosine_similarity(features, band.keys(features))
+    itself = torch.zeros_like(similarity, dtype=torch.bool)
+    itself.diagonal(distributed.rank() * len(features) if band.gathered else 0).fill_(True)
+    return SelectedPairs(difficult_pairs(similarity, band.pos_high, band.pos_low, itself), similarity)
+
+
+def selection_counts(
+    features: Float[Tensor, "rows width"], targets: Int[Tensor, " rows"], band: Band
+) -> Int[Tensor, " 4"]:
+    """Of this process's anchors, the number of pairs, of selected, of selected labelled, and of different classes."""
+    selected, key_targets = selected_pairs(features, band).selected, band.keys(targets)
     labelled = selected & (targets >= 0).unsqueeze(1) & (key_targets >= 0)
     different = labelled & (targets.unsqueeze(1) != key_targets)
-    return torch.stack([(~itself).sum(), selected.sum(), labelled.sum(), different.sum()])
+    pairs = selected.new_full((), selected.numel() - len(selected), dtype=torch.long)
+    return torch.stack([pairs, selected.sum(), labelled.sum(), different.sum()])
 
 
 def interval(features: Float[Tensor, "rows width"], band: Band) -> tuple[float, float] | None:
-    """Lowest and highest similarity that the band selects, each the median over the rows that select any, if any."""
-    similarity = cosine_similarity(features)
-    selected = difficult_pairs(similarity, *band, torch.eye(len(features), dtype=torch.bool, device=features.device))
+    """Lowest and highest similarity that the band selects among these, each the median over the rows that select any.
+
+    ``None`` if none does.
+    """
+    selected, similarity = selected_pairs(features, band._replace(gathered=False))
     some = selected.any(dim=1)
     if not some.any():
         return None

@@ -1,6 +1,5 @@
 """How similar the pairs of a training are: of one class, of two, difficult ones, and the ones selected in its steps."""
 
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from lit_hardcl import distributed
 from lit_hardcl.callbacks.online import trained
-from lit_hardcl.callbacks.selection import Band, interval, selected_pairs
+from lit_hardcl.callbacks.selection import Band, band_of, check_own_band, interval, selection_counts
 from lit_hardcl.evaluation import (
     Features,
     SimilarityLevels,
@@ -23,7 +22,7 @@ from lit_hardcl.evaluation import (
     pair_similarities,
     similarity_levels,
 )
-from lit_hardcl.functional.selection import check_band
+from lit_hardcl.files import log_folder, run_folder
 from lit_hardcl.plots import similarity_histogram
 
 
@@ -80,9 +79,7 @@ class SimilarityStatistics(pl.Callback):
             )
         if not 0 < hardest_share < 1:
             raise ValueError(f"hardest_share must be in (0, 1), got {hardest_share}")
-        if pos_high is None and pos_low is not None:
-            raise ValueError(f"pos_low needs pos_high, got pos_low={pos_low} alone")
-        check_band(pos_high, pos_low)
+        check_own_band(pos_high, pos_low)
         self.subset_size = subset_size
         self.every_n_epochs = every_n_epochs
         self.hardest_share = hardest_share
@@ -129,8 +126,7 @@ class SimilarityStatistics(pl.Callback):
         if band is None or batch_idx % self.every_n_steps:
             return
         features, targets = trained(outputs)
-        gathered = getattr(getattr(pl_module, "criterion", None), "gather_distributed", True)
-        counts = selected_pairs(features, targets, band, gathered)
+        counts = selection_counts(features, targets, band)
         distributed.sum_across(counts)
         self._counts = self._counts.to(features.device) + counts
 
@@ -159,7 +155,7 @@ class SimilarityStatistics(pl.Callback):
         if self._measured is None or not self.figure or not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         drawn = self.drawn(self.band(pl_module))
-        if folder := _folder(trainer):
+        if folder := log_folder(trainer) or run_folder(trainer):
             folder.mkdir(parents=True, exist_ok=True)
             drawn.savefig(folder / "similarity.png", dpi=130)
         for logger in trainer.loggers:
@@ -176,11 +172,7 @@ class SimilarityStatistics(pl.Callback):
 
     def band(self, pl_module: pl.LightningModule) -> Band | None:
         """The callback's own band or else that of the module's loss; ``None``: nothing or everything is selected."""
-        if self.pos_high is not None:
-            return Band(self.pos_high, self.pos_low)
-        criterion = getattr(pl_module, "criterion", None)
-        pos_high = getattr(criterion, "pos_high", None)
-        return None if pos_high is None else Band(pos_high, getattr(criterion, "pos_low", None))
+        return band_of(pl_module, self.pos_high, self.pos_low)
 
     def measure(self, columns: Features) -> SimilarityLevels:
         """Levels of the subset's features, which are kept for the figure."""
@@ -215,13 +207,3 @@ def subset(targets: Int[Tensor, " images"], size: int, seed: int) -> Int[Tensor,
     for each in targets[order].unique():
         first_two[(targets[order] == each).nonzero().flatten()[:2]] = True
     return torch.cat([order[first_two], order[~first_two]])[:size].sort().values
-
-
-def _folder(trainer: pl.Trainer) -> Path | None:
-    """Where the logger writes; if several runs share that folder, as W&B's do, where the checkpoints lie."""
-    folders = (
-        getattr(trainer.logger, "log_dir", None),
-        getattr(trainer.checkpoint_callback, "dirpath", None),
-        getattr(trainer.logger, "save_dir", None),
-    )
-    return next((Path(folder) for folder in folders if folder), None)

@@ -1,6 +1,5 @@
 """``lit-hardcl compare``: methods x variants x seeds from one YAML, their table and their figures."""
 
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from lit_hardcl.compare import Arm, Comparison, Training, run_all, summary_of, t
 from lit_hardcl.compare.plan import as_folder, varied_number
 from lit_hardcl.compare.runs import check_same_options
 from lit_hardcl.compare.tables import half_width
+from lit_hardcl.files import whole
 from lit_hardcl.plots import accuracy_intervals, accuracy_per_epoch, against_number
 
 
@@ -109,8 +109,9 @@ def _write(planned: list[Training], baseline: str, metric: str, folder: Path, va
     if not finished:
         return
     comparison = Comparison(finished, baseline, metric)
-    _replace(folder / "results.csv", comparison.csv())
-    _replace(folder / "results.md", comparison.markdown())
+    for name, text in (("results.csv", comparison.csv()), ("results.md", comparison.markdown())):
+        with whole(folder / name) as part:
+            part.write_text(text)
     ordered = [baseline, *(method for method in comparison.methods if method != baseline)]
     for variant in comparison.variants:
         ending = f"_{as_folder(variant)}" if variant else ""
@@ -141,10 +142,3 @@ def _mean_curve(comparison: Comparison, variant: str, method: str) -> dict[int, 
     curves = [curve for (v, m, _), curve in comparison.curves.items() if (v, m) == (variant, method)]
     epochs = sorted({epoch for curve in curves for epoch in curve})
     return {epoch: 100 * fmean(curve[epoch] for curve in curves if epoch in curve) for epoch in epochs}
-
-
-def _replace(file: Path, text: str) -> None:
-    """Write a file whole, or leave the old one."""
-    part = file.with_name(file.name + ".part")
-    part.write_text(text)
-    os.replace(part, file)

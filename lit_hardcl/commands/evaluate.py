@@ -8,7 +8,7 @@ from torch import nn
 from lit_hardcl.commands.trained import best_device, defaults, trained_backbone
 from lit_hardcl.data import ContrastiveDataModule
 from lit_hardcl.evaluation import NeighbourSettings, ProbeSettings, cache_key, cached, frozen_features, measured
-from lit_hardcl.report import write_json
+from lit_hardcl.files import write_json
 
 __all__ = ["command", "defaults"]
 

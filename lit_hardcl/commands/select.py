@@ -16,7 +16,7 @@ from lit_hardcl.evaluation import (
     random_view_batches,
     select_core,
 )
-from lit_hardcl.report import write_json
+from lit_hardcl.files import write_json
 
 __all__ = ["command", "defaults"]
 

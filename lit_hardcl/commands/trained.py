@@ -19,10 +19,8 @@ def defaults(args: list[str]) -> dict[str, Any]:
     config = run_config(path, read_checkpoint(path, "checkpoint", bare=True)) if path else {}
     if not config:
         return {}
-    data, backbone = config["data"], config["model"].get("init_args", {}).get("backbone")
-    if data.get("init_args", {}).get("seed", 0) is None:  # it followed the run's seed
-        data["init_args"]["seed"] = config.get("seed_everything") or 0
-    return {"data": data} | ({"backbone": backbone} if backbone else {})
+    backbone = config["model"].get("init_args", {}).get("backbone")
+    return {"data": config["data"]} | ({"backbone": backbone} if backbone else {})
 
 
 def trained_backbone(

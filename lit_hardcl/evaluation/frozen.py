@@ -14,6 +14,7 @@ from lit_hardcl.data import ContrastiveDataModule, Images
 from lit_hardcl.evaluation.classify import fit_linear_probe, knn_predict, logistic_predict
 from lit_hardcl.evaluation.features import Features, extract_features, random_view_batches
 from lit_hardcl.evaluation.geometry import alignment, rank_me, uniformity
+from lit_hardcl.files import whole
 
 
 @dataclass(frozen=True)
@@ -126,9 +127,8 @@ def cached(file: Path, key: dict[str, str], compute: Callable[[], FrozenFeatures
     """
     if not file.exists():
         frozen = compute()
-        partial = file.with_name(file.name + ".part")
-        torch.save({"key": key, "features": [list(frozen.train), list(frozen.held_out), frozen.pairs]}, partial)
-        partial.replace(file)
+        with whole(file) as part:
+            torch.save({"key": key, "features": [list(frozen.train), list(frozen.held_out), frozen.pairs]}, part)
         return frozen
     try:
         saved = torch.load(file, weights_only=True)

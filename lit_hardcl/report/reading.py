@@ -1,10 +1,16 @@
-"""Reading a run back: its checkpoint, its configuration, and what differs from another."""
+"""Reading a run back: checkpoint, configuration and what differs from another; model, data, logged similarities."""
 
+import csv
+import math
 from pathlib import Path
 from typing import Any
 
+import jsonargparse
 import torch
 import yaml
+from lightning.pytorch import LightningDataModule, LightningModule
+
+LEVELS = ("similarity_alpha", "similarity_beta", "similarity_gamma")
 
 
 def differences(here: Any, there: Any, name: str = "") -> list[str]:
@@ -41,17 +47,76 @@ def read_checkpoint(path: Path, name: str = "ckpt_path", bare: bool = False) -> 
     return checkpoint
 
 
+def model_config(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
+    """Class and arguments of a checkpoint's model, as `RunRecord` has put them there; ``None`` if it has not."""
+    arguments = dict(checkpoint.get("hyper_parameters", {}))
+    arguments.pop("_instantiator", None)
+    name = arguments.pop("_class_path", None)
+    return None if name is None else {"class_path": name, "init_args": arguments}
+
+
 def run_config(path: Path, checkpoint: dict[str, Any]) -> dict[str, Any]:
     """Return the configuration of the run that a checkpoint is of, from the YAML beside it; empty if there is none.
+
+    Data whose seed is that of ``seed_everything`` have it as their own.
 
     Raises:
         ValueError: if runs of the same model but other data lie in its folder.
     """
-    model = dict(checkpoint.get("hyper_parameters", {}))
-    model.pop("_instantiator", None)
-    ours = {"class_path": model.pop("_class_path", None), "init_args": model}
+    model = model_config(checkpoint)
     runs = [yaml.safe_load(file.read_text()) for file in sorted(path.parent.glob("config*.yaml"))]
-    runs = [run for run in runs if not differences({"init_args": {}, **run["model"]}, ours)]
+    runs = [run for run in runs if model and not differences({"init_args": {}, **run["model"]}, model)]
+    for run in runs:
+        arguments, seed = run["data"].get("init_args", {}), run.get("seed_everything")
+        if arguments.get("seed", 0) is None:
+            arguments["seed"] = seed if type(seed) is int else 0
     if any(run["data"] != runs[0]["data"] for run in runs):
         raise ValueError(f"a run's data must be known, but {path.parent} has several config.yaml with other data")
     return runs[0] if runs else {}
+
+
+def load_run(checkpoint: Path) -> tuple[LightningModule, LightningDataModule]:
+    """Load the module of a checkpoint, in evaluation mode on the CPU, and the data module it was trained with.
+
+    With the run's seed and, if a filter dropped images, the images that were kept.
+
+    Raises:
+        ValueError: if ``checkpoint`` is none of this library's runs, or their YAML is not beside it: see `run_config`.
+    """
+    saved = read_checkpoint(checkpoint)
+    config = run_config(checkpoint, saved)
+    if not config:
+        raise ValueError(f"a run's checkpoint names its model and has its config.yaml beside it, {checkpoint} does not")
+    parser = jsonargparse.ArgumentParser()
+    parser.add_subclass_arguments(LightningModule, "model", fail_untyped=False)
+    parser.add_subclass_arguments(LightningDataModule, "data", fail_untyped=False)
+    built = parser.instantiate_classes(parser.parse_object({name: config[name] for name in ("model", "data")}))
+    built.model.on_load_checkpoint(saved)
+    built.model.load_state_dict(saved["state_dict"])
+    if kept := saved.get(type(built.data).__qualname__):
+        built.data.load_state_dict(kept)
+    return built.model.eval(), built.data
+
+
+def logged_similarities(run: Path) -> dict[str, float]:
+    """The last alpha, beta and gamma that ``SimilarityStatistics`` logged into a run's ``metrics.csv``, and the epoch.
+
+    Args:
+        run: the run's folder (``version_N``), the one above it (its newest run is taken) or the checkpoints' below it.
+
+    Raises:
+        ValueError: if there is no ``metrics.csv``, or no such values in it.
+    """
+    newest_first = sorted(run.glob("*/metrics.csv"), key=lambda path: path.stat().st_mtime, reverse=True)
+    found = [path for path in (run / "metrics.csv", run.parent / "metrics.csv", *newest_first) if path.is_file()]
+    if not found:
+        raise ValueError(f"run must be a folder with the metrics.csv of a CSVLogger, there is none in {run}")
+    with found[0].open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    logged = [row for row in rows if all(row.get(name) and math.isfinite(float(row[name])) for name in LEVELS)]
+    if not logged:
+        raise ValueError(
+            f"{found[0]} has no values of {', '.join(LEVELS)}: train with "
+            "--trainer.callbacks+=lit_hardcl.SimilarityStatistics, which logs them"
+        )
+    return {name: float(logged[-1][name]) for name in LEVELS} | {"epoch": float(logged[-1].get("epoch") or math.nan)}

@@ -1,4 +1,4 @@
-"""The record of a training: its configuration beside the checkpoints, its clock, what it logged; and where it lies."""
+"""The record of a training: its configuration beside the checkpoints, its clock, what it logged."""
 
 import math
 import time
@@ -9,6 +9,8 @@ import lightning.pytorch as pl
 import yaml
 from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import WandbLogger
+
+from lit_hardcl.files import run_folder, whole
 
 ACCURACIES = ("val_linear_top1", "val_knn_top1")
 RECORDED = ("best", "last", "history", "seconds", "images")
@@ -111,24 +113,12 @@ class RunRecord(SaveConfigCallback):
         return self.parser.dump(self.config, skip_none=False)
 
 
-def run_folder(trainer: pl.Trainer) -> Path | None:
-    """Where a run's checkpoints lie; without checkpoints, where its logger writes."""
-    folder = getattr(trainer.checkpoint_callback, "dirpath", None)
-    return Path(folder) if folder else log_folder(trainer)
-
-
-def log_folder(trainer: pl.Trainer) -> Path | None:
-    """Where the logger writes. ``trainer.log_dir`` would wait for all processes to ask."""
-    folder = getattr(trainer.logger, "log_dir", None) or getattr(trainer.logger, "save_dir", None)
-    return Path(folder) if folder else None
-
-
 def _write_new(path: Path, text: str) -> None:
     """Write a file under this name or, where another text stands there, under the next free one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     version = 0
     while (name := path if version == 0 else path.with_stem(f"{path.stem}-v{version}")).exists():
         if name.read_text() == text:
             return
         version += 1
-    name.write_text(text)
+    with whole(name) as part:
+        part.write_text(text)

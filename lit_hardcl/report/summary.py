@@ -1,7 +1,6 @@
 """The summary of a finished run: its accuracies beside yardsticks, as text and as JSON."""
 
 import copy
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,8 @@ from lightning.pytorch.loggers import CSVLogger
 from torch import nn
 
 from lit_hardcl.evaluation import Features, NeighbourSettings, ProbeSettings, accuracies, extract_features, thinned
-from lit_hardcl.report.record import ACCURACIES, RunRecord, log_folder, run_folder
+from lit_hardcl.files import run_folder, write_json
+from lit_hardcl.report.record import ACCURACIES, RunRecord
 
 YARDSTICK_IMAGES = 5000
 
@@ -65,13 +65,12 @@ def summary(trainer: pl.Trainer, record: RunRecord, title: str, yards: dict[str,
     checkpoint = trainer.checkpoint_callback
     places = {
         "checkpoint": getattr(checkpoint, "best_model_path", ""),
-        "metrics": log_folder(trainer),
+        "metrics": getattr(trainer.logger, "save_dir", None),
     }
     if isinstance(trainer.logger, CSVLogger):
         places["metrics"] = Path(trainer.logger.log_dir) / "metrics.csv"
     lines += [f"{name:11} {place}" for name, place in places.items() if place]
     if folder and record.history:
-        folder.mkdir(parents=True, exist_ok=True)
         numbers = {
             "title": title,
             "seconds": record.seconds,
@@ -82,11 +81,3 @@ def summary(trainer: pl.Trainer, record: RunRecord, title: str, yards: dict[str,
         }
         write_json(folder / "summary.json", numbers)
     return "\n".join(lines)
-
-
-def write_json(path: Path, numbers: dict[str, Any]) -> None:
-    """Write the file whole or, if interrupted, not at all; its folder is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(json.dumps(numbers, indent=2) + "\n")
-    partial.replace(path)

@@ -118,6 +118,9 @@ def test_several_runs_in_a_folder_must_not_be_mistaken(run, tmp_path):
     config["data"]["init_args"]["mix_fraction"] = 0.5
     (best.parent / "config-v1.yaml").write_text(yaml.safe_dump(config))
     assert "several config.yaml with other data" in run("evaluate", best)[2]
+    config["data"]["init_args"]["mix_fraction"] = 0.0
+    (best.parent / "config-v1.yaml").write_text(yaml.safe_dump(config | {"seed_everything": 1}))
+    assert "several config.yaml with other data" in run("evaluate", best)[2]  # they follow the seed
     config["model"]["init_args"]["margin"] = 9.0  # not this checkpoint's, then
     (best.parent / "config-v1.yaml").write_text(yaml.safe_dump(config))
     assert run("evaluate", best, "--probe.epochs", "1")[0] == 0

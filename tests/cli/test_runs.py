@@ -6,15 +6,10 @@ import json
 import pytest
 import torch
 import yaml
-from commands import CONFIGS, TINY
+from commands import CONFIGS, TINY, newest
 from nets import FlatNet
 
 from lit_hardcl import ContrastiveDataModule, SimCLRCombined
-
-
-def weights(folder):
-    """What a run left in its newest checkpoint; plain values and tensors only, or this fails."""
-    return torch.load(next(folder.rglob("last.ckpt")), weights_only=True)
 
 
 def assert_same(one, other):
@@ -48,14 +43,14 @@ def test_the_printed_configuration_given_back_reproduces_the_run_bit_for_bit(run
     assert code == 0
     (tmp_path / "printed.yaml").write_text(printed)
     assert run("fit", "-c", "printed.yaml", "--trainer.logger.save_dir", "second")[0] == 0
-    first, second = weights(tmp_path / "first"), weights(tmp_path / "second")
+    first, second = newest(tmp_path / "first"), newest(tmp_path / "second")
     assert_same(trained(first), trained(second))
     assert run("fit", *options, "--seed_everything", "4", "--trainer.logger.save_dir", "third")[0] == 0
-    assert not torch.equal(*(w["state_dict"]["backbone.1.weight"] for w in (first, weights(tmp_path / "third"))))
+    assert not torch.equal(*(w["state_dict"]["backbone.1.weight"] for w in (first, newest(tmp_path / "third"))))
 
     (saved,) = (tmp_path / "first").rglob("config.yaml")
     assert run("fit", "-c", saved, "--trainer.logger.save_dir", "fourth")[0] == 0
-    assert_same(trained(first), trained(weights(tmp_path / "fourth")))
+    assert_same(trained(first), trained(newest(tmp_path / "fourth")))
 
 
 @pytest.mark.parametrize("method", ["combined", "moco_combined", "spacl"])
@@ -73,7 +68,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(method, run, tmp_path):
     (last,) = (tmp_path / "killed").rglob("last.ckpt")
     assert f"--ckpt_path {last.relative_to(tmp_path)}" in errors
     assert run("fit", *longer, "--trainer.logger.save_dir", "resumed", "--ckpt_path", last)[0] == 0
-    whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "resumed")
+    whole, resumed = newest(tmp_path / "whole"), newest(tmp_path / "resumed")
     assert_same(trained(whole), trained(resumed))
     assert len(whole["optimizer_states"]) == (3 if method == "spacl" else 1)
     assert len(list((tmp_path / "resumed").rglob("config.yaml"))) == 1
@@ -91,7 +86,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(method, run, tmp_path):
 @pytest.mark.filterwarnings("ignore:.*could not find the monitored key")
 def test_the_last_checkpoint_is_of_the_last_epoch(validation, run, tmp_path):
     assert run("fit", *TINY, "--trainer.max_epochs", "3", *validation)[0] == 0
-    assert weights(tmp_path)["global_step"] == 33
+    assert newest(tmp_path)["global_step"] == 33
     best = [torch.load(file, weights_only=True)["global_step"] for file in tmp_path.rglob("best.ckpt")]
     assert best == ([22] if "2" in validation else [])
 
@@ -106,7 +101,7 @@ def test_weights_that_are_no_numbers_do_not_replace_good_ones(run, tmp_path):
     code, _, errors = run("fit", *TINY, "--trainer.callbacks+=poison.Poison")
     assert code == 2
     assert "stopped being finite at step 22" in errors
-    saved = weights(tmp_path)
+    saved = newest(tmp_path)
     assert saved["global_step"] == 11
     assert all(value.isfinite().all() for value in saved["state_dict"].values())
 
@@ -189,7 +184,7 @@ def test_an_optimizer_and_a_scheduler_are_chosen_by_class_path(run, tmp_path):
         *("--model.scheduler", "torch.optim.lr_scheduler.CosineAnnealingLR", "--model.scheduler.T_max", "22"),
     ]
     assert run("fit", *TINY, *options)[0] == 0
-    saved = weights(tmp_path)
+    saved = newest(tmp_path)
     assert "exp_avg" in saved["optimizer_states"][0]["state"][0]
     assert saved["lr_schedulers"][0]["T_max"] == 22
     assert saved["lr_schedulers"][0]["last_epoch"] == 22  # stepped with every optimizer step

@@ -2,17 +2,13 @@
 
 import pytest
 import torch
-from commands import TINY
+from commands import TINY, newest
 from lightning.pytorch import LightningModule, Trainer
 from torch.testing import assert_close
 
 from lit_hardcl import ContrastiveDataModule, SimCLRCombined
 from lit_hardcl.callbacks import CompileBackbone
 from lit_hardcl.models import ResNet
-
-
-def weights(folder):
-    return torch.load(next(folder.rglob("last.ckpt")), weights_only=True)["state_dict"]
 
 
 @pytest.mark.parametrize(
@@ -32,7 +28,7 @@ def test_a_faster_step_takes_the_same_way(options, run, tmp_path):
     assert run("fit", *few, "--trainer.logger.save_dir", "plain")[0] == 0
     code, _, errors = run("fit", *few, *options, "--trainer.logger.save_dir", "fast")
     assert code == 0, errors
-    plain, fast = weights(tmp_path / "plain"), weights(tmp_path / "fast")
+    plain, fast = (newest(tmp_path / folder)["state_dict"] for folder in ("plain", "fast"))
     assert plain.keys() == fast.keys()
     for name in plain:
         assert_close(fast[name], plain[name], atol=1e-4, rtol=1e-3)

@@ -154,6 +154,9 @@ def test_a_loaded_run_has_its_weights_its_seed_and_the_images_it_kept(run, tmp_p
     saved = torch.load(checkpoint, weights_only=True)
     saved["ContrastiveDataModule"]["kept"] = kept = ContrastiveDataModule().train_images.indices[:200]
     torch.save(saved, checkpoint)
+    config = checkpoint.with_name("config.yaml").rename(checkpoint.with_name("config-v1.yaml"))
+    other = config.read_text().replace("margin: 0.03", "margin: 9.0").replace("batch_size: 128", "batch_size: 64")
+    checkpoint.with_name("config.yaml").write_text(other)  # of an earlier run, of another model
     module, data = load_run(checkpoint)
     assert isinstance(module, SimCLRCombined)
     assert not module.training

@@ -4,9 +4,10 @@ import warnings
 
 import pytest
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.plugins.precision import DoublePrecision, HalfPrecision
 from torch.utils.data import DataLoader
+from trainers import quiet_trainer
 
 from lit_hardcl.data import DATASETS, Augmentation, Batch, ContrastiveDataModule
 from lit_hardcl.data.loading import Pick, RandomBatches, TrainingSampler
@@ -42,15 +43,7 @@ class Notebook(LightningModule):
 
 
 def trainer(**settings):
-    return Trainer(
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        **settings,
-    )
+    return quiet_trainer(*settings.pop("callbacks", []), num_sanity_val_steps=0, **settings)
 
 
 def digits(**settings):
