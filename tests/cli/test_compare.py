@@ -88,7 +88,9 @@ def test_a_comparison_killed_in_a_run_ends_in_the_table_of_an_unbroken_one(run, 
         *("accuracy.png", "epochs.png", "results.csv", "results.md", "runs"),
     }
 
-    code, _, errors = run("compare", "-c", file, "--options", '{"model.temperature": 0.2, "trainer.max_epochs": 2}')
+    given["options"]["model.temperature"] = 0.2
+    file.write_text(yaml.safe_dump(given))
+    code, _, errors = run("compare", "-c", file)
     assert code == 2
     assert "out/runs/SimCLR/seed_0 holds a run with other options: choose another --output" in errors
     assert "temperature: 0.5 in the checkpoint, 0.2 here" in errors
