@@ -29,5 +29,10 @@ def run_command(name: str, args: list[str]) -> None:
     defaults = module.defaults(args) if hasattr(module, "defaults") else None
     args = ["--config" if option == "-c" else option for option in args]
     jsonargparse.auto_cli(
-        module.command, args=args, prog=f"lit-hardcl {name}", set_defaults=defaults, formatter_class=Help
+        module.command,
+        args=args,
+        prog=f"lit-hardcl {name}",
+        set_defaults=defaults,
+        formatter_class=Help,
+        allow_abbrev=False,
     )

@@ -8,12 +8,12 @@ import pytest
 from commands import CONFIGS, ROOT
 
 from lit_hardcl.cli import CommandLine, command_line
-from lit_hardcl.commands import COMMANDS as SUBCOMMANDS
-from lit_hardcl.commands import run_command
+from lit_hardcl.subcommands import COMMANDS as SUBCOMMANDS
+from lit_hardcl.subcommands import run_command
 
 README = (ROOT / "README.md").read_text()
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-COMMANDS = re.findall(r"^python train\.py (.*)$", README.replace("\\\n", ""), re.MULTILINE)
+COMMANDS = re.findall(r"^(?:python train\.py|lit-hardcl) (.*)$", README.replace("\\\n", ""), re.MULTILINE)
 
 
 @pytest.mark.parametrize("code", PYTHON, ids=["module", "loss", "callback", "filter"])

@@ -1,5 +1,6 @@
 """``lit-hardcl compare``: methods x variants x seeds from one YAML, their table and their figures."""
 
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, Literal
 from jsonargparse.typing import Path_fr
 
 from lit_hardcl.cli import configuration
-from lit_hardcl.compare import Arm, Comparison, Training, run_all, summary_of, trainings
+from lit_hardcl.compare import Arm, Comparison, Training, alone_in, run_all, summary_of, trainings
 from lit_hardcl.compare.plan import as_folder, varied_number
 from lit_hardcl.compare.runs import check_same_options
 from lit_hardcl.compare.tables import half_width
@@ -18,8 +19,8 @@ from lit_hardcl.plots import accuracy_intervals, accuracy_per_epoch, against_num
 
 
 def command(
-    methods: dict[str, Arm],
-    base: Path_fr | list[Path_fr],
+    methods: dict[str, Arm] | None = None,
+    base: Path_fr | list[Path_fr] | None = None,
     output: str = "runs/compare",
     overlays: list[Path_fr] | None = None,
     variants: dict[str, Arm] | None = None,
@@ -38,8 +39,8 @@ def command(
     ``results.md`` and figures in the output folder.
 
     Args:
-        methods: overlays and options of each method.
-        base: the data set's configuration, or several files.
+        methods: overlays and options of each method; to be given.
+        base: the data set's configuration, or several files; to be given.
         output: folder of the runs, the tables and the figures.
         overlays: configurations that all runs get after the base.
         variants: overlays and options of each variant of the data; none: the data as they are.
@@ -47,15 +48,19 @@ def command(
         seeds: one run for each; 0, 1, 2 if not given.
         baseline: the method that the others are held against; the first one if not given.
         metric: what the table compares: the linear probe or the nearest neighbours, on frozen features after training
-            or online.
-        jobs: runs at a time; each gets its share of the processor's cores.
+            (of at most 5,000 images of each split, as in a run's summary) or online.
+        jobs: runs at a time; each gets its share of the processor's cores, and all of them the same GPUs.
         wandb_project: log to this W&B project too, the comparison's runs in one group.
         dry_run: check all runs and list those that are not finished, but run none.
     """
+    if not methods or not base:
+        raise ValueError("methods and base must be given, such as by -c configs/compare/quick.yaml")
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}")
+    if Path(output).exists() and not Path(output).is_dir():
+        raise ValueError(f"output must be a folder, but {output} is a file")
     first = baseline if baseline is not None else next(iter(methods), "")
-    if methods and first not in methods:
+    if first not in methods:
         raise ValueError(f"baseline must be one of the methods, {', '.join(methods)}; got {first}")
     files = [*(base if isinstance(base, list) else [base]), *(overlays or [])]
     quiet = {"trainer.enable_progress_bar": False, **(options or {})}
@@ -70,11 +75,16 @@ def command(
         print("\n".join(training.name for training in planned if summary_of(training) is None))
         return
     failures = []
-    for number, (training, error) in enumerate(run_all(planned, jobs), start=1):
-        print(f"[{number}/{len(planned)}] {training.name}: {error or _told(training, metric)}", flush=True)
-        if error:
-            failures.append(training.name)
-        _write(planned, first, metric, folder, variants or {})
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that the runs are stopped, too
+    try:
+        with alone_in(folder) as lock:
+            for number, (training, error) in enumerate(run_all(planned, jobs, lock), start=1):
+                print(f"[{number}/{len(planned)}] {training.name}: {error or _told(training, metric)}", flush=True)
+                if error:
+                    failures.append(training.name)
+                _write(planned, first, metric, folder, variants or {})
+    except KeyboardInterrupt:
+        raise SystemExit("interrupted; the same command goes on from there") from None
     table = folder / "results.md"
     print("\n" + table.read_text() if table.is_file() else "\nno run has finished")
     if failures:
@@ -138,7 +148,7 @@ def _over(
 
 
 def _mean_curve(comparison: Comparison, variant: str, method: str) -> dict[int, float]:
-    """Mean over the seeds that have reached an epoch, in percent."""
+    """Mean over the seeds, in percent, at the epochs that all of them have."""
     curves = [curve for (v, m, _), curve in comparison.curves.items() if (v, m) == (variant, method)]
-    epochs = sorted({epoch for curve in curves for epoch in curve})
-    return {epoch: 100 * fmean(curve[epoch] for curve in curves if epoch in curve) for epoch in epochs}
+    epochs = set.intersection(*map(set, curves)) if curves else set()
+    return {epoch: 100 * fmean(curve[epoch] for curve in curves) for epoch in sorted(epochs)}

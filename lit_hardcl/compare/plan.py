@@ -62,10 +62,11 @@ def trainings(
     Later options win: those of all runs, then the variant's, then the method's.
 
     Raises:
-        ValueError: if there is no method or no seed, a seed repeats, or two names make one folder.
+        ValueError: if there is no seed, a seed repeats, a name is none, or two names make one folder.
     """
-    if not methods:
-        raise ValueError("methods must name at least one method, got none")
+    for name in (*methods, *variants):
+        if not as_folder(name).strip("."):
+            raise ValueError(f"a name needs a letter or a digit, got {name!r}")
     if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
         raise ValueError(f"seeds must be different numbers from 0 on, at least one, got {list(seeds)}")
     planned = []
@@ -97,8 +98,8 @@ def varied_number(variants: Mapping[str, Arm]) -> tuple[str, dict[str, float]] |
 
 
 def as_folder(name: str) -> str:
-    """A name in letters, digits and underscores only."""
-    return re.sub(r"[^A-Za-z0-9.]+", "_", name).strip("_")
+    """A name in letters, digits, dots and underscores only."""
+    return re.sub(r"[^\w.]+", "_", name).strip("_")
 
 
 def _as_text(value: Any) -> str:

@@ -7,10 +7,16 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks
+    fcntl = None  # type: ignore[assignment]
 
 from lit_hardcl.compare.plan import Training
 from lit_hardcl.report import differences, read_checkpoint
@@ -28,12 +34,14 @@ def summary_of(training: Training) -> dict[str, Any] | None:
 def check_same_options(training: Training, options: dict[str, Any]) -> None:
     """See that what an earlier comparison left in the training's folder was run with the same options.
 
+    Options that one of them lacks do not count: this library has gained or lost them since.
+
     Raises:
         ValueError: naming the options that differ.
     """
     for file in training.folder.rglob("config.yaml"):
         here, there = (_identity(given) for given in (options, yaml.safe_load(file.read_text())))
-        if lines := differences(here, there):
+        if lines := differences(_common(here, there), _common(there, here)):
             raise ValueError(
                 f"{training.folder} holds a run with other options: choose another --output, or remove that folder\n  "
                 + "\n  ".join(lines[:5])
@@ -46,19 +54,44 @@ def _identity(options: dict[str, Any]) -> dict[str, Any]:
     return {**parts, "trainer": {**(parts["trainer"] or {}), "logger": None}}
 
 
-def run_all(trainings: Sequence[Training], jobs: int = 1) -> Iterator[tuple[Training, str]]:
+def _common(options: Any, others: Any) -> Any:
+    """Options without those that ``others`` lack, at every level."""
+    if not isinstance(options, dict) or not isinstance(others, dict):
+        return options
+    return {name: _common(value, others[name]) for name, value in options.items() if name in others}
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[int]:
+    """Hold the folder's lock, and give its file descriptor: a run that inherits it holds the lock as well.
+
+    Raises:
+        ValueError: if another comparison, or a run that it left behind, is at work in the folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        if fcntl is not None:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ValueError(f"another comparison, or a run that it left behind, is at work in {folder}") from None
+        yield file.fileno()
+
+
+def run_all(trainings: Sequence[Training], jobs: int = 1, lock: int | None = None) -> Iterator[tuple[Training, str]]:
     """Run what is not finished, ``jobs`` at a time; yield each training as it ends, with its error or ``""``.
 
-    What a process prints goes to ``log.txt`` in its folder. If this process is interrupted, so are they.
+    What a process prints goes to ``log.txt`` in its folder. If this process is interrupted, so are they. ``lock`` is a
+    file descriptor that they inherit.
     """
     running: set[subprocess.Popen] = set()
     stopped = threading.Event()
     environment = {**KEEP_MEMORY, **os.environ}
     if jobs > 1:
-        environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
+        environment.setdefault("OMP_NUM_THREADS", str(max(1, _cores() // jobs)))
     pool = ThreadPoolExecutor(jobs)
     try:
-        ends = {pool.submit(_run, training, environment, running, stopped): training for training in trainings}
+        ends = {pool.submit(_run, training, environment, running, stopped, lock): training for training in trainings}
         for end in as_completed(ends):
             yield ends[end], end.result()
     finally:
@@ -70,17 +103,24 @@ def run_all(trainings: Sequence[Training], jobs: int = 1) -> Iterator[tuple[Trai
 
 
 def _run(
-    training: Training, environment: dict[str, str], running: set[subprocess.Popen], stopped: threading.Event
+    training: Training,
+    environment: dict[str, str],
+    running: set[subprocess.Popen],
+    stopped: threading.Event,
+    lock: int | None,
 ) -> str:
     if summary_of(training):
         return ""
     command = [sys.executable, "-m", "lit_hardcl", "fit", *training.options]
-    if checkpoint := _newest_checkpoint(training.folder):
-        command += [f"--ckpt_path={checkpoint}"]
     training.folder.mkdir(parents=True, exist_ok=True)
     log = training.folder / "log.txt"
+    if checkpoint := _newest_checkpoint(training.folder, log):
+        command += [f"--ckpt_path={checkpoint}"]
     with log.open("a") as file:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment)
+        inherited = () if lock is None else (lock,)
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment, pass_fds=inherited
+        )
         running.add(process)
         if stopped.is_set():
             process.terminate()
@@ -92,12 +132,19 @@ def _run(
     return f"exit code {process.returncode}: {last[0]} (all of it in {log})"
 
 
-def _newest_checkpoint(folder: Path) -> Path | None:
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _newest_checkpoint(folder: Path, log: Path) -> Path | None:
     """The newest ``last.ckpt`` that can be read."""
     for file in sorted(folder.rglob("last.ckpt"), key=lambda file: file.stat().st_mtime, reverse=True):
         try:
             read_checkpoint(file)
-        except ValueError:  # the process was killed while it wrote
+        except ValueError as error:  # such as a disk that was full while it was written
+            with log.open("a") as words:
+                words.write(f"not gone on with: {error}\n")
             continue
         return file
     return None

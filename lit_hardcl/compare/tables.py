@@ -19,6 +19,7 @@ METRICS = {  # column of results.csv: row and name in a summary's accuracies
     "online_knn_top1": ("final", "val_knn_top1"),
 }
 SIGNIFICANT = 0.05
+FEWEST_SEEDS = 3
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Difference:
 
 class Comparison:
     """Finished runs, and what can be said of them.
+
+    Differences and tests are within one variant; between variants nothing is tested.
 
     Args:
         finished: each run with its ``summary.json``.
@@ -67,13 +70,16 @@ class Comparison:
         return Difference(fmean(given) if given else math.nan, half_width(given), holm(raw)[method])
 
     def best(self, variant: str) -> str | None:
-        """The method with the best mean, if it differs significantly from the baseline; else ``None``.
+        """The method with the highest mean, if it differs significantly from the baseline; else ``None``.
 
-        A baseline that is best has to differ significantly from every other method.
+        A baseline that is best has to differ significantly from every other method. All methods must have the same
+        seeds, three at least: two may agree by chance.
         """
-        means = {method: fmean(v.values()) for method in self.methods if (v := self.values(variant, method))}
-        if not means:
+        values = {method: self.values(variant, method) for method in self.methods}
+        seeds = {frozenset(given) for given in values.values()}
+        if len(seeds) != 1 or len(*seeds) < FEWEST_SEEDS:
             return None
+        means = {method: fmean(given.values()) for method, given in values.items()}
         first = max(means, key=lambda method: means[method])
         against = [name for name in means if name != self.baseline] if first == self.baseline else [first]
         p_values = [self.difference(variant, method).p_value for method in against]
@@ -101,21 +107,22 @@ class Comparison:
             for method in self.methods:
                 values = list(self.values(variant, method).values())
                 cell = percent(values)
-                cells = [method, f"**{cell}**" if method == best else cell, str(len(values))]
+                cells = [method.replace("|", "\\|"), f"**{cell}**" if method == best else cell, str(len(values))]
                 if method == self.baseline:
                     cells += ["", ""]
                 else:
                     difference = self.difference(variant, method)
-                    cells += [_signed(difference), f"{difference.p_value:.3f}"]
+                    cells += [_signed(difference), _number(difference.p_value, ".3f")]
                 cells.append(percent(list(self.values(variant, method, "knn_top1").values())))
                 for name in extra:
                     column = list(self.values(variant, method, name).values())
                     cells.append(f"{fmean(column):.4f}" if column else "-")
-                lines.append("| " + " | ".join(cell.replace("nan", "-") for cell in cells) + " |")
+                lines.append("| " + " | ".join(cells) + " |")
             lines.append("")
         lines.append(
             "Mean ± half the 95 % interval over the seeds (Student's t); differences and p values are paired by seed, "
-            f"p corrected by Holm for the number of methods; bold: best, and p < {SIGNIFICANT}."
+            f"p is of the paired t test, corrected by Holm for the number of methods. Bold: the highest mean, where "
+            f"p < {SIGNIFICANT} against {self.baseline} and all methods have the same {FEWEST_SEEDS} or more seeds."
         )
         return "\n".join(lines) + "\n"
 
@@ -133,7 +140,7 @@ def half_width(values: Sequence[float]) -> float:
 
 def percent(values: Sequence[float]) -> str:
     """Mean and half interval, in percent."""
-    return f"{100 * fmean(values):.2f} ± {100 * half_width(values):.2f}" if values else "-"
+    return f"{100 * fmean(values):.2f} ± {_number(100 * half_width(values), '.2f')}" if values else "-"
 
 
 def holm(p_values: dict[str, float]) -> dict[str, float]:
@@ -149,15 +156,19 @@ def holm(p_values: dict[str, float]) -> dict[str, float]:
 def _paired_p(differences: Sequence[float]) -> float:
     if len(differences) < 2:
         return math.nan
-    if max(differences) == min(differences):  # no spread to hold them against
-        return 1.0 if differences[0] == 0 else math.nan
+    if max(differences) - min(differences) < 1e-6:  # no spread to hold them against, but that of rounding
+        return 1.0 if abs(differences[0]) < 1e-6 else math.nan
     return float(stats.ttest_1samp(differences, 0.0).pvalue)
 
 
 def _signed(difference: Difference) -> str:
     if math.isnan(difference.mean):
         return "-"
-    return f"{100 * difference.mean:+.2f} ± {100 * difference.half_width:.2f}"
+    return f"{100 * difference.mean:+.2f} ± {_number(100 * difference.half_width, '.2f')}"
+
+
+def _number(value: float, form: str) -> str:
+    return "-" if math.isnan(value) else format(value, form)
 
 
 def _row(training: Training, summary: dict[str, Any]) -> dict[str, Any]:

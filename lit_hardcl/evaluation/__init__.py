@@ -12,6 +12,7 @@ from lit_hardcl.evaluation.frozen import (
     cached,
     frozen_features,
     measured,
+    unmixed,
 )
 from lit_hardcl.evaluation.geometry import alignment, rank_me, uniformity
 from lit_hardcl.evaluation.statistics import SimilarityLevels, difficult_examples, pair_similarities, similarity_levels
@@ -43,4 +44,5 @@ __all__ = [
     "similarity_levels",
     "thinned",
     "uniformity",
+    "unmixed",
 ]

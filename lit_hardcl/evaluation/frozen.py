@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -58,14 +58,20 @@ class FrozenFeatures(NamedTuple):
 def frozen_features(
     backbone: nn.Module, data: ContrastiveDataModule, device: torch.device | str = "cpu", seed: int = 0
 ) -> FrozenFeatures:
-    """Pass all images of ``data`` once through ``backbone``; ``seed`` is that of the random views."""
+    """Pass the images of ``data``, but mixed ones, once through ``backbone``; ``seed`` is that of the random views."""
     backbone = backbone.to(device)
     views = random_view_batches(data, data.held_out_images, 2, seed, device)
     return FrozenFeatures(
-        extract_features(backbone, data.clean_train_dataloader()),
+        unmixed(extract_features(backbone, data.clean_train_dataloader()), data),
         extract_features(backbone, data.val_dataloader()),
         extract_features(backbone, views, combine=lambda pair: torch.cat(pair, dim=1)).features,
     )
+
+
+def unmixed(train: Features, data: Any) -> Features:
+    """Leave out images that ``data`` has mixed of two classes: half of such a label is wrong."""
+    mixed = torch.isin(train.indices, getattr(data, "mixed_indices", train.indices[:0]).to(train.indices.device))
+    return Features(*(column[~mixed] for column in train))
 
 
 def accuracies(

@@ -61,7 +61,7 @@ class RunRecord(SaveConfigCallback):
         if trainer.sanity_checking:
             return
         self._since = time.perf_counter()
-        self._keep_logged(trainer, trainer.current_epoch)
+        self._keep_logged(trainer, trainer.current_epoch, validated=True)
         for name in ACCURACIES:
             if (value := trainer.callback_metrics.get(name)) is not None:
                 self.last[name] = float(value)
@@ -93,12 +93,11 @@ class RunRecord(SaveConfigCallback):
         for name, value in checkpoint.get("run_record", {}).items():
             setattr(self, name, value)
 
-    def _keep_logged(self, trainer: pl.Trainer, epoch: int) -> None:
-        """File the logged values that are new under their epoch."""
-        known = {name: value for row in self.history.values() for name, value in row.items()}
+    def _keep_logged(self, trainer: pl.Trainer, epoch: int, validated: bool = False) -> None:
+        """File the logged values, as they stand, under their epoch: ``val_`` ones after validation, others without."""
         logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        if new := {name: v for name, v in logged.items() if math.isfinite(v) and known.get(name) != v}:
-            self.history.setdefault(epoch, {}).update(new)
+        if row := {n: v for n, v in logged.items() if n.startswith("val_") == validated and math.isfinite(v)}:
+            self.history.setdefault(epoch, {}).update(row)
 
     def _write_config(self, trainer: pl.Trainer) -> None:
         if folder := run_folder(trainer):

@@ -9,7 +9,15 @@ import torch
 from lightning.pytorch.loggers import CSVLogger
 from torch import nn
 
-from lit_hardcl.evaluation import Features, NeighbourSettings, ProbeSettings, accuracies, extract_features, thinned
+from lit_hardcl.evaluation import (
+    Features,
+    NeighbourSettings,
+    ProbeSettings,
+    accuracies,
+    extract_features,
+    thinned,
+    unmixed,
+)
 from lit_hardcl.files import run_folder, write_json
 from lit_hardcl.report.record import ACCURACIES, RunRecord
 
@@ -36,9 +44,7 @@ def yardsticks(
             Features(*(column.to(device) for column in extract_features(model.to(device), loader)))
             for loader in loaders
         )
-        mixed = torch.isin(train.indices, getattr(data, "mixed_indices", train.indices[:0]).to(device))
-        train = Features(*(column[~mixed] for column in train))
-        rows[name] = accuracies(train, held_out, data.num_classes, ProbeSettings(), NeighbourSettings())
+        rows[name] = accuracies(unmixed(train, data), held_out, data.num_classes, ProbeSettings(), NeighbourSettings())
         if not rows[name]:
             return {}
     return rows

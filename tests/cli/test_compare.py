@@ -2,10 +2,16 @@
 
 import csv
 import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 import yaml
 from commands import CONFIGS, ROOT
+
+from lit_hardcl.compare import alone_in
 
 KILLER = """
 import os
@@ -85,8 +91,14 @@ def test_a_comparison_killed_in_a_run_ends_in_the_table_of_an_unbroken_one(run, 
     assert table == (tmp_path / "out/results.md").read_text()
     assert table in output
     assert {path.name for path in (tmp_path / "whole").iterdir()} == {
-        *("accuracy.png", "epochs.png", "results.csv", "results.md", "runs"),
+        *(".lock", "accuracy.png", "epochs.png", "results.csv", "results.md", "runs"),
     }
+
+    (saved,) = (tmp_path / "out/runs/removal").rglob("config.yaml")
+    older = yaml.safe_load(saved.read_text())
+    del older["data"]["init_args"]["train_size"], older["yardsticks"]
+    saved.write_text(yaml.safe_dump(older))
+    assert run("compare", "-c", file)[0] == 0  # an option that did not exist then is none that differs
 
     given["options"]["model.temperature"] = 0.2
     file.write_text(yaml.safe_dump(given))
@@ -94,6 +106,25 @@ def test_a_comparison_killed_in_a_run_ends_in_the_table_of_an_unbroken_one(run, 
     assert code == 2
     assert "out/runs/SimCLR/seed_0 holds a run with other options: choose another --output" in errors
     assert "temperature: 0.5 in the checkpoint, 0.2 here" in errors
+
+
+def test_a_comparison_that_is_ended_ends_its_runs_and_is_alone_in_its_folder(tmp_path, run, monkeypatch):
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
+    )
+    file = comparison(tmp_path)
+    command = [sys.executable, "-m", "lit_hardcl", "compare", "-c", str(file)]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    log = tmp_path / "out/runs/SimCLR/seed_0/log.txt"
+    while not log.exists():
+        time.sleep(0.1)
+    code, _, errors = run("compare", "-c", file)
+    assert code == 2
+    assert "another comparison, or a run that it left behind, is at work in out" in errors
+    process.terminate()
+    assert process.wait(60) == 128 + signal.SIGTERM
+    with alone_in(tmp_path / "out"):  # so no run is left behind
+        assert not (tmp_path / "out/results.csv").exists()
 
 
 @pytest.mark.parametrize(
@@ -105,7 +136,9 @@ def test_a_comparison_killed_in_a_run_ends_in_the_table_of_an_unbroken_one(run, 
             "x, seed 0 cannot be run:\nerror: temperature must be positive",
         ),
         ({"methods": {"x": {"config": ["nowhere.yaml"]}}}, "nowhere.yaml"),
-        ({"methods": {}}, "methods must name at least one method, got none"),
+        ({"methods": {}}, "methods and base must be given"),
+        ({"methods": {"..": {}}}, "a name needs a letter or a digit, got '..'"),
+        ({"output": "comparison.yaml"}, "output must be a folder, but comparison.yaml is a file"),
         ({"methods": {"a b": {}, "a_b": {}}}, "names must differ in letters or digits, got ['a b', 'a_b']"),
         ({"seeds": [1, 1]}, "seeds must be different numbers from 0 on, at least one, got [1, 1]"),
         ({"seeds": []}, "seeds must be different numbers from 0 on, at least one, got []"),
@@ -120,4 +153,5 @@ def test_what_cannot_run_is_refused_before_the_first_run(changes, message, run, 
     code, _, errors = run("compare", "-c", file)
     assert code == 2
     assert message in errors
+    assert "Traceback" not in errors
     assert {path.name for path in tmp_path.iterdir()} == {"comparison.yaml"}

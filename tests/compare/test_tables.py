@@ -103,6 +103,31 @@ def test_methods_that_never_differ_have_a_p_value_of_one_and_no_warning():
     assert (difference.mean, difference.p_value) == (0.0, 1.0)
 
 
+def test_differences_that_are_equal_but_for_rounding_have_no_p_value():
+    shares = {"SimCLR": {0: 348, 1: 343, 2: 340}, "removal": {0: 350, 1: 345, 2: 342}}
+    rounded = {name: {seed: hits / 360 for seed, hits in its.items()} for name, its in shares.items()}
+    comparison = Comparison(finished(rounded), "SimCLR", "linear_top1")
+    assert math.isnan(comparison.difference("", "removal").p_value)
+    assert comparison.best("") is None
+
+
+def test_nothing_is_best_while_seeds_are_missing_or_only_two():
+    some = {"SimCLR": ACCURACIES["SimCLR"], "removal": ACCURACIES["removal"]}
+    assert Comparison(finished(some), "SimCLR", "linear_top1").best("") == "removal"
+    runs = [run for run in finished(some) if (run[0].method, run[0].seed) != ("removal", 1)]
+    assert Comparison(runs, "SimCLR", "linear_top1").best("") is None
+    two = {"SimCLR": {0: 0.8, 1: 0.81}, "removal": {0: 0.9, 1: 0.911}}
+    comparison = Comparison(finished(two), "SimCLR", "linear_top1")
+    assert comparison.difference("", "removal").p_value < 0.05
+    assert comparison.best("") is None
+
+
+def test_names_stay_what_they_are():
+    table = Comparison(finished({"a|b": {0: 0.8}, "nan": {0: 0.9}}), "a|b", "linear_top1").markdown()
+    assert "| a\\|b | 80.00 ± - |" in table
+    assert "| nan | 90.00 ± - |" in table
+
+
 def test_what_is_missing_is_a_dash():
     runs = finished({"SimCLR": {0: 0.8}, "removal": {0: 0.9}}, "small") + finished({"SimCLR": {0: 0.8}}, "large")
     for _, summary in runs:
