@@ -6,7 +6,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -17,7 +16,8 @@ from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.profilers import Profiler
 from torch import nn
 
-from lit_hardcl.plots import step_shares
+from lit_hardcl.losses.bands import DifficultRows
+from lit_hardcl.plots import check_figure_file, step_shares
 
 PARTS = ("data", "views", "forward", "selection", "loss", "backward", "optimizer", "callbacks", "logging", "other")
 _OUTSIDE = "outside of a step"
@@ -131,11 +131,11 @@ class ProfilingTrainer(pl.Trainer):
         Returns:
             The table.
         """
+        check_figure_file(output)
         profiler = profile_steps(self, model, datamodule, steps, warmup)
         step = {part: profiler.seconds[part] / steps for part in PARTS}
         title = f"{type(model).__name__}: {sum(step.values()) * 1000:.1f} ms a step, {steps} steps after {warmup}"
         if self.is_global_zero:
-            Path(output).parent.mkdir(parents=True, exist_ok=True)
             step_shares(profiler.shares, title).savefig(output, dpi=130)
         lines = [f"{part:10}{step[part] * 1000:10.2f} ms{share:8.1%}" for part, share in profiler.shares.items()]
         return "\n".join([title, *lines, f"figure    {output}"])
@@ -169,6 +169,7 @@ def profile_steps(
             (validation, "run", _OUTSIDE),
             (trainer.strategy, "backward", "backward"),  # under manual optimisation Lightning has no action for it
             (trainer.strategy, "optimizer_step", "optimizer"),
+            (DifficultRows, "marks", "selection"),
             *_own(module),
         ):
             stack.enter_context(_replaced(owner, name, profiler.timed(part, getattr(owner, name))))
@@ -178,10 +179,11 @@ def profile_steps(
             stack.callback(child.register_forward_hook(profiler.leave, always_call=True).remove)
         with contextlib.suppress(_EnoughError):
             trainer.fit(module, datamodule=data)
-            raise ValueError(
-                f"the training ended after {profiler.fetched} steps, before warmup and steps, {warmup} + {steps}: ask "
-                "for fewer steps or train longer"
-            )
+            if profiler.fetched < warmup + steps:
+                raise ValueError(
+                    f"the training ended after {profiler.fetched} steps, before warmup and steps, {warmup} + {steps}: "
+                    "ask for fewer steps or train longer"
+                )
     return profiler
 
 

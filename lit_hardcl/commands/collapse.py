@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lit_hardcl import plots, theory
-from lit_hardcl.commands.printing import check_figure_file, print_table, save_figure
+from lit_hardcl.commands.printing import print_table, save_figure
 from lit_hardcl.report import load_run
 
 Vectors = NDArray[np.float64]
@@ -42,7 +42,7 @@ def collapse(
     Raises:
         ValueError: if a number is out of range, or the checkpoint's loss has no temperature and none is given.
     """
-    check_figure_file(output)
+    plots.check_figure_file(output)
     if positives < 1:
         raise ValueError(f"positives must be at least 1, got {positives}")
     if not 0 < tolerance <= 180:

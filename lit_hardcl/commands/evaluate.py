@@ -52,6 +52,8 @@ def command(
         cache: file to keep the features in for the next time.
         seed: of the probe's order of images and of the random views.
     """
+    if seed < 0:
+        raise ValueError(f"seed must be at least 0, got {seed}")
     backbone, data, digest = trained_backbone(checkpoint, backbone, data, prefix, classifier)
     device = best_device()
 

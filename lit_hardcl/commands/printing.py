@@ -1,7 +1,6 @@
 """What the subcommands leave: tables on the screen, figures in files."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from matplotlib.figure import Figure
 
@@ -13,19 +12,6 @@ def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for first, *others in lines:
         cells = [f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True)]
         print("  ".join([f"{first:{widths[0]}}", *cells]).rstrip())
-
-
-def check_figure_file(output: str) -> None:
-    """Refuse a figure's file name that could not be written, before the work is done.
-
-    Raises:
-        ValueError: for a folder that is not there, or a kind of file that cannot be drawn.
-    """
-    known = Figure().canvas.get_supported_filetypes()
-    if output and not Path(output).parent.is_dir():
-        raise ValueError(f"output must lie in a folder that exists, got {output}")
-    if output and Path(output).suffix[1:] not in known:
-        raise ValueError(f"output must end in one of {', '.join(f'.{kind}' for kind in known)}, got {output}")
 
 
 def save_figure(figure: Figure, output: str) -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from lit_hardcl import plots, theory
 from lit_hardcl.commands.collapse import collapse
-from lit_hardcl.commands.printing import check_figure_file, print_table, save_figure
+from lit_hardcl.commands.printing import print_table, save_figure
 from lit_hardcl.report import logged_similarities
 from lit_hardcl.theory.graph import Structure
 
@@ -77,7 +77,9 @@ def spectrum(
         output: the figure's file; none if empty.
         options: of the graph.
     """
-    check_figure_file(output)
+    plots.check_figure_file(output)
+    if k is not None and k < 1:
+        raise ValueError(f"k, the width of the features, must be at least 1, got {k}")
     chosen = graph(**options)
     kinds, rows, spectra = _structures(structure), [], {}
     exact = {} if k is None else {kind: theory.eigenvalue(**chosen, structure=kind, k=k) for kind in kinds}
@@ -111,7 +113,8 @@ def bounds(
         output: the figure's file, over gamma - beta and n_d / n; none if empty.
         options: of the graph.
     """
-    check_figure_file(output)
+    plots.check_figure_file(output)
+    theory.error_bound(delta, 0.0)  # refuses a delta that is no error
     chosen = graph(**options)
     n, r, n_d = chosen["n"], chosen["r"], chosen["n_d"]
     k = r + 1 if k is None else k
@@ -169,7 +172,7 @@ def remedies(structure: Structure | None = None, output: str = "theory_remedies.
         output: the figure's file; none if empty.
         options: of the graph.
     """
-    check_figure_file(output)
+    plots.check_figure_file(output)
     chosen = graph(**options)
     kinds = _structures(structure)
     margins: dict[str, dict[str, float]] = {}

@@ -3,7 +3,7 @@
 from lit_hardcl.plots.comparison import accuracy_intervals, accuracy_per_epoch, against_number
 from lit_hardcl.plots.profile import step_shares
 from lit_hardcl.plots.selection import hard_sets_of, similarity_histogram, similarity_ranking
-from lit_hardcl.plots.style import COLOURS, new_figure
+from lit_hardcl.plots.style import COLOURS, check_figure_file, new_figure
 from lit_hardcl.plots.theory import REGIONS, collapse_histograms, eigenvalue_stairs, remedy_bars, remedy_map
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "accuracy_intervals",
     "accuracy_per_epoch",
     "against_number",
+    "check_figure_file",
     "collapse_histograms",
     "eigenvalue_stairs",
     "hard_sets_of",

@@ -1,5 +1,6 @@
 """What all figures have in common."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,3 +17,16 @@ def new_figure(width: float, height: float, columns: int = 1) -> tuple[Figure, A
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(colors=COLOURS["ink"], labelsize=9)
     return figure, panels
+
+
+def check_figure_file(output: str) -> None:
+    """Refuse a figure's file name that could not be written, before the work is done.
+
+    Raises:
+        ValueError: for a folder that is not there, or a kind of file that cannot be drawn.
+    """
+    known = Figure().canvas.get_supported_filetypes()
+    if output and not Path(output).parent.is_dir():
+        raise ValueError(f"output must lie in a folder that exists, got {output}")
+    if output and Path(output).suffix[1:] not in known:
+        raise ValueError(f"output must end in one of {', '.join(f'.{kind}' for kind in known)}, got {output}")

@@ -114,7 +114,7 @@ def test_a_comparison_that_is_ended_ends_its_runs_and_is_alone_in_its_folder(tmp
     )
     file = comparison(tmp_path)
     command = [sys.executable, "-m", "lit_hardcl", "compare", "-c", str(file)]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     log = tmp_path / "out/runs/SimCLR/seed_0/log.txt"
     while not log.exists():
         time.sleep(0.1)
