@@ -99,6 +99,10 @@ def test_steps_that_cannot_be_counted_are_refused(steps):
         profiled(Foreign(), **steps)
 
 
+def test_a_training_may_end_with_the_last_step_that_counts():
+    assert profiled(Foreign(), steps=20, warmup=2).fetched == 22
+
+
 @pytest.mark.parametrize("method", ["combined", "spacl"])
 def test_the_command_line_profiles_a_run_and_leaves_only_the_figure(method, run, tmp_path):
     overlay = TINY[1].replace("quickstart", f"methods/{method}")

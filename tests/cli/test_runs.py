@@ -158,6 +158,23 @@ def test_a_run_is_recorded_and_its_checkpoint_validates_and_predicts(run, tmp_pa
     assert module.criterion.margin == 0.03
 
 
+def test_an_epochs_values_are_recorded_also_when_they_have_not_changed(run, tmp_path):
+    (tmp_path / "same.py").write_text(
+        "import lightning.pytorch as pl\n\n\nclass Same(pl.Callback):\n"
+        "    def on_validation_epoch_end(self, trainer, pl_module):\n        self.log('val_same', 0.5)\n\n"
+        "    def on_train_epoch_end(self, trainer, pl_module):\n        self.log('same', 0.25)\n"
+    )
+    every_second = ["--trainer.max_epochs", "4", "--trainer.check_val_every_n_epoch", "2"]
+    assert run("fit", *TINY, *every_second, "--trainer.callbacks+=same.Same")[0] == 0
+    history = json.loads(next(tmp_path.rglob("summary.json")).read_text())["history"]
+    assert [(row["same"], row.get("val_same")) for row in history.values()] == [
+        (0.25, None),
+        (0.25, 0.5),
+        (0.25, None),
+        (0.25, 0.5),
+    ]
+
+
 def test_without_a_logger_nothing_lands_in_the_current_folder_and_nothing_is_overwritten(run, tmp_path):
     options = [*TINY, "--trainer.logger", "false", "--trainer.default_root_dir", "out"]
     assert run("fit", *options)[0] == 0

@@ -207,6 +207,7 @@ def test_a_run_without_statistics_is_told_how_to_get_them(run, tmp_path):
 
 BAD = {
     "k too small": (["bounds", "--k", "2"], "k must be a whole number in r+1..n(r+1)-1, got k=2"),
+    "k of nothing": (["spectrum", "--k", "0"], "k, the width of the features, must be at least 1, got 0"),
     "k too large": (["spectrum", "--k", "60"], "k must be a whole number in 0..n(r+1)-1, got k=60"),
     "no classes": (["bounds", "--r", "0"], "r, the number of classes less one, must be a whole number >= 1, got r=0"),
     "n_d above n": (["remedies", "--n_d", "21"], "must be a whole number in 0..n, got n_d=21, n=20"),
