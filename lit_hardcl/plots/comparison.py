@@ -52,7 +52,7 @@ def against_number(
 ) -> Figure:
     """Accuracy in percent and the gap γ − β of each method over a number that the data sets of a comparison vary.
 
-    Points are means over seeds, bars reach from the lowest to the highest seed.
+    Points are means over seeds, bars reach from the lowest to the highest seed, a little beside each other.
     """
     panels = [("held-out top-1, percent", accuracies)] + (
         [("γ − β of the features", gaps)] if any(gaps.values()) else []
@@ -61,10 +61,13 @@ def against_number(
     for axes, (label, series) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True):
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(colors=COLOURS["ink"], labelsize=9)
-        for (method, points), colour in zip(series.items(), cycle(LINES), strict=False):
+        every = [x for points in series.values() for x in points]
+        aside = 0.012 * (max(every) - min(every))
+        for place, ((method, points), colour) in enumerate(zip(series.items(), cycle(LINES), strict=False)):
             xs, means = sorted(points), [fmean(points[x]) for x in sorted(points)]
             spread = [[fmean(points[x]) - min(points[x]) for x in xs], [max(points[x]) - fmean(points[x]) for x in xs]]
-            axes.errorbar(xs, means, yerr=spread, color=colour, label=method, marker="o", markersize=4, capsize=3)
+            places = [x + aside * (place - (len(series) - 1) / 2) for x in xs]
+            axes.errorbar(places, means, yerr=spread, color=colour, label=method, marker="o", markersize=4, capsize=3)
         axes.set_xlabel(number)
         axes.set_ylabel(label)
     axes.legend(fontsize=9, frameon=False)
