@@ -33,8 +33,9 @@ format: .venv/installed-dev  ## rewrite the code in the house's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv-bench/installed  ## compare speed with the usual libraries: 20 minutes, in an environment of its own
-	for program in losses steps start scaling gpu spacl_selection page; do \
+bench: .venv/installed .venv-bench/installed  ## compare speed with the usual libraries, in an environment of its own: 20 minutes
+	$(BIN)/python benchmarks/start.py
+	for program in losses steps gpu spacl_selection scaling page; do \
 		.venv-bench/bin/python benchmarks/$$program.py || exit 1; done
 
 figures: .venv/installed  ## draw the README's pictures anew, from the newest quick starts of both methods
