@@ -75,7 +75,8 @@ def command(
         print("\n".join(training.name for training in planned if summary_of(training) is None))
         return
     failures = []
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that the runs are stopped, too
+    # So that the runs are stopped, too.
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         with alone_in(folder) as lock:
             for number, (training, error) in enumerate(run_all(planned, jobs, lock), start=1):
@@ -85,6 +86,8 @@ def command(
                 _write(planned, first, metric, folder, variants or {})
     except KeyboardInterrupt:
         raise SystemExit("interrupted; the same command goes on from there") from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
     table = folder / "results.md"
     print("\n" + table.read_text() if table.is_file() else "\nno run has finished")
     if failures:

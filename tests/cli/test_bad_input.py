@@ -19,7 +19,7 @@ BAD = {
     "batch above the data": (["--data.batch_size", "5000"], "batch_size must be at most"),
     "unknown data set": (["--data.dataset", "imagenet"], "dataset must be one of cifar10, cifar100, digits"),
     "missing data": (["--data.dataset", "cifar10"], "--data.download=true"),
-    "unknown method": (["--model", "SimSiam"], "Known methods: SPACL, SimCLR, SimCLRCombined"),
+    "unknown method": (["--model", "SimSiam"], "Known methods: SPACL, MoCo, SimCLR, SimCLRCombined"),
     "unknown option": (["--model.nonsense", "1"], "nonsense"),
     "no checkpoint": (["--ckpt_path", "none.ckpt"], "ckpt_path must be a checkpoint, but there is no file none.ckpt"),
     "three views": (["--data.num_views", "3"], "contrasts 2 views of an image, got 3"),

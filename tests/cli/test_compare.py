@@ -130,7 +130,7 @@ def test_a_comparison_that_is_ended_ends_its_runs_and_is_alone_in_its_folder(tmp
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"methods": {"x": {"options": {"model": "Nonsense"}}}}, "Known methods: SPACL, SimCLR"),
+        ({"methods": {"x": {"options": {"model": "Nonsense"}}}}, "Known methods: SPACL, MoCo, SimCLR"),
         (
             {"methods": {"x": {"options": {"model.temperature": -1}}}},
             "x, seed 0 cannot be run:\nerror: temperature must be positive",
