@@ -34,9 +34,9 @@ format: .venv/installed-dev  ## rewrite the code in the house's format
 	$(BIN)/ruff format .
 
 bench: .venv/installed .venv-bench/installed  ## compare speed with the usual libraries, in an environment of its own: 20 minutes
-	$(BIN)/python benchmarks/start.py
-	for program in losses steps gpu spacl_selection scaling page; do \
-		.venv-bench/bin/python benchmarks/$$program.py || exit 1; done
+	for program in start scaling spacl_selection gpu; do $(BIN)/python benchmarks/$$program.py || exit 1; done
+	for program in losses steps; do .venv-bench/bin/python benchmarks/$$program.py || exit 1; done
+	$(BIN)/python benchmarks/page.py
 
 figures: .venv/installed  ## draw the README's pictures anew, from the newest quick starts of both methods
 	$(BIN)/python docs/figures.py "$$(ls -t runs/SimCLRCombined-digits/*/checkpoints/best.ckpt | head -1)" \

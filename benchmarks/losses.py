@@ -13,12 +13,13 @@ from pathlib import Path
 
 import torch
 from torch.nn import functional as F
-from turns import ALLOCATOR, compare, save
+from turns import ALLOCATOR, compare, resident, save
 
 from lit_hardcl import DifficultPairLoss
 
 DIM, WIDTH = 128, 512
 NAMES = ("naive plain", "plain", "naive combined", "combined", "lightly")
+METRIC_LEARNING = "pytorch-metric-learning"
 
 
 def naive(z0: torch.Tensor, z1: torch.Tensor) -> torch.Tensor:
@@ -53,18 +54,18 @@ def program(name: str, images: int) -> Callable[[], object]:
 
         criterion = NTXentLoss(0.5)
         return lambda: criterion(*z).backward()
+    if name == METRIC_LEARNING:
+        from pytorch_metric_learning.losses import NTXentLoss as PairLoss
+        from pytorch_metric_learning.losses import SelfSupervisedLoss
+
+        pairs = SelfSupervisedLoss(PairLoss(0.5))
+        return lambda: pairs(*z).backward()
     if name == "naive plain":
         return lambda: naive(*z).backward()
     if name == "naive combined":
         return lambda: naive_combined(*z, *h).backward()
     plain, combined = DifficultPairLoss(0.5), DifficultPairLoss(0.5, 0.15, 0.22, 0.03, 0.6)
     return (lambda: combined(*z, *h).backward()) if name == "combined" else lambda: plain(*z).backward()
-
-
-def resident(field: str) -> float:
-    """Resident size in MB: ``VmRSS`` now or ``VmHWM`` at its highest."""
-    status = Path("/proc/self/status").read_text()
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(field)) / 1024
 
 
 def extra_memory(name: str, images: int) -> float:
@@ -87,6 +88,9 @@ def memory(name: str, images: int) -> float:
 def measure(names: tuple[str, ...]) -> list[dict[str, object]]:
     """Every line: what, measured, target."""
     time = compare({name: program(name, 512) for name in names})
+    small = {}  # its memory grows with the cube of N
+    if find_spec("pytorch_metric_learning"):
+        small = compare({name: program(name, 128) for name in (METRIC_LEARNING, "plain")}, rounds=5)
     at = {(name, images): memory(name, images) for name in ("plain", "combined") for images in (2048, 4096, 8192)}
     usual = {name: memory(name, 4096) for name in names if name not in ("plain", "combined")}
     lines: list[tuple[str, float | None, float | None]] = [
@@ -99,6 +103,8 @@ def measure(names: tuple[str, ...]) -> list[dict[str, object]]:
         ("plain: memory, N = 8192 / N = 2048", at["plain", 8192] / at["plain", 2048], 4.5),
         ("combined: memory, N = 8192 / N = 2048", at["combined", 8192] / at["combined", 2048], 4.5),
         *((f"{name}, N = 4096: extra MB", value, None) for name, value in usual.items()),
+        (f"plain, N = 128: time / {METRIC_LEARNING}", small.get("plain"), None),
+        (f"{METRIC_LEARNING}, N = 256: extra MB", memory(METRIC_LEARNING, 256) if small else None, None),
     ]
     return [{"what": what, "measured": measured, "target": target} for what, measured, target in lines]
 
@@ -113,7 +119,7 @@ def main() -> None:
     lines = measure(tuple(name for name in NAMES if name != "lightly" or find_spec("lightly")))
     for line in lines:
         measured = "not installed" if line["measured"] is None else f"{line['measured']:.2f}"
-        print(f"  {line['what']:42}{measured:>14}   {'' if line['target'] is None else '<= ' + str(line['target'])}")
+        print(f"  {line['what']:46}{measured:>14}   {'' if line['target'] is None else '<= ' + str(line['target'])}")
     save("losses", threads=torch.get_num_threads(), lines=lines)
 
 

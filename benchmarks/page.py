@@ -19,6 +19,7 @@ TARGETS = {  # result, program, compared with, wanted ratio, whether at most or 
     "steps": [
         ("ours, plain", "limit", 1.05, "<="),
         ("ours, combined loss and probe", "limit", 1.08, "<="),
+        ("ours, plain, memory given back", "ours, plain", None, ""),
         ("lightly", "ours, plain", 1.4, ">="),
         ("lightly, channels_last", "ours, plain", None, ""),
         ("solo-learn", "ours, plain", 1.15, ">="),
@@ -44,14 +45,16 @@ ALLOCATION = """
 
 glibc gives every tensor above 32 MB back to the system and asks for it again, and the page faults cost more than the
 arithmetic. `MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184`, set before Python starts, keeps the memory: the
-process stays as large as it ever was. The Makefile and the Dockerfile set them.
+process stays as large as it ever was. The Makefile and the Dockerfile set them. What it gains and what it costs is the
+table's line "memory given back" beside "ours, plain": MB at most is the largest resident size of the process that
+trains, without its data-loading workers.
 
 ## Options
 
 `channels_last` is on. `--data.compile true` compiles the views,
 `--trainer.callbacks+=lit_hardcl.callbacks.CompileBackbone` the backbone; both take up to a minute at the first step.
-`--trainer.precision bf16-mixed` and `--model.optimizer.fused true` are for GPUs. `lit-hardcl profile -c ...` shows
-where a step of your own run goes.
+`--trainer.precision bf16-mixed` is for GPUs. `fused: true` of the optimizer, a step in one kernel, is in the
+configurations of colour images. `lit-hardcl profile -c ...` shows where a step of your own run goes.
 """
 
 
@@ -63,17 +66,18 @@ def result(name: str) -> dict:
 
 def targets(name: str) -> list[str]:
     """A table of ratios beside their targets."""
-    seconds = result(name).get("seconds", {})
-    lines = ["| | its time relative to | median (quartiles) | target | |", "|---|---|---|---|---|"]
+    seconds, peaks = result(name)["seconds"], result(name)["peaks"]
+    lines = ["| | MB at most | its time relative to | median (quartiles) | target | |", "|---|---|---|---|---|---|"]
     for program, base, target, sign in TARGETS[name]:
         if not seconds.get(program) or not seconds.get(base):
-            lines.append(f"| {program} | {base} | not measured | {sign} {target or ''} | did not run here |")
+            lines.append(f"| {program} | | {base} | not measured | {sign} {target or ''} | did not run here |")
             continue
         middle, low, high = ratio(seconds, program, base)
         met = target is None or (middle <= target if sign == "<=" else middle >= target)
         note = ("met" if target else "") if met else f"missed; {REASONS.get(program, 'reason not examined')}"
         wanted = f"{sign} {target}" if target else ""
-        lines.append(f"| {program} | {base} | {middle:.2f} ({low:.2f} to {high:.2f}) | {wanted} | {note} |")
+        spread = f"{middle:.2f} ({low:.2f} to {high:.2f})"
+        lines.append(f"| {program} | {peaks[program]:,.0f} | {base} | {spread} | {wanted} | {note} |")
     return lines
 
 
@@ -129,7 +133,7 @@ def main() -> None:
     lines.append("; ".join(f"{name} {value}" for name, value in machine.items()) + ".\n")
     loads = [
         f"{name} {load[0]:.1f} to {load[1]:.1f}"
-        for name in ("losses", "steps", "views", "start", "scaling")
+        for name in ("start", "scaling", "spacl_selection", "losses", "views", "steps")
         if (load := result(name).get("load"))
     ]
     lines.append(f"Processes that wanted a core, before and after each measurement: {', '.join(loads)}.\n")
@@ -150,6 +154,10 @@ def main() -> None:
         met = "met" if start <= 1.5 else f"missed; {REASONS.get('start', 'reason not examined')}"
         lines += ["## Start", "", "From imports to the end of the first step of `fit` on digits: "]
         lines[-1] += f"{start:.2f} s (target: at most 1.5 s; {met})\n"
+    if shares := result("spacl_selection").get("shares"):
+        lines += ["## SPACL's selections\n", "Anchors, farthest positives and screening of 256 images with 4 views:"]
+        lines[-1] += f" {shares['none']:.1%} of a step, with labels {shares['labels']:.1%} (target: at most 25 %; "
+        lines[-1] += "met)\n" if max(shares.values()) <= 0.25 else "missed)\n"
     if result("scaling"):
         lines += ["## Scaling\n", *scaling()]
     if gpu := result("gpu"):

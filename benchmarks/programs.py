@@ -4,6 +4,7 @@ All train one ResNet-18 of width 16 with one projection head on the same images,
 colour pixels, with the recipe of SimCLR for CIFAR-10. Peers are used as their documentation shows.
 """
 
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -11,11 +12,12 @@ from pathlib import Path
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.trainer.connectors import callback_connector
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
-from turns import Turns
+from turns import ALLOCATOR, Turns
 
 from lit_hardcl import ContrastiveDataModule, OnlineLinearProbe, SimCLR, SimCLRCombined
 from lit_hardcl.data.images import in_memory
@@ -114,6 +116,15 @@ def plain(turns: Turns) -> None:
     train(SimCLR(backbone(), 0.5, optimizer=sgd, scheduler=None), our_data(), turns)
 
 
+def given_back(turns: Turns) -> None:
+    """Our SimCLR in a process that started without the allocator settings of the others."""
+    if ALLOCATOR.items() <= os.environ.items():
+        environment = {key: value for key, value in os.environ.items() if key not in ALLOCATOR}
+        os.dup2(turns.out.fileno(), 1)
+        os.execve(sys.executable, [sys.executable, *sys.argv], environment)
+    plain(turns)
+
+
 def combined(turns: Turns) -> None:
     """Our combined loss, with the online probe."""
     module = SimCLRCombined(
@@ -164,6 +175,7 @@ def iterate(batches: DataLoader, turns: Turns) -> None:
 OURS = {
     "limit": limit,
     "ours, plain": plain,
+    "ours, plain, memory given back": given_back,
     "ours, combined loss and probe": combined,
     "our views": our_views,
     "torchvision views, 2 workers": torchvision_views,
@@ -171,6 +183,9 @@ OURS = {
 
 if __name__ == "__main__":
     name = sys.argv[1]
+    if not name.startswith("stable-pretraining"):
+        # Lightning gives every trainer the callbacks of whatever is installed: these are that library's own.
+        callback_connector._load_external_callbacks = lambda group: []
     if name not in OURS:
         sys.path.insert(0, str(Path(__file__).parent))
         from peers import PEERS

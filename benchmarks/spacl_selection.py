@@ -1,13 +1,11 @@
-"""Share of a SPACL training step that its selections take: ``python benchmarks/spacl_selection.py``.
+"""Share of a SPACL training step that its selections take: ``python benchmarks/spacl_selection.py --batch 256``.
 
 Selection is all that plain contrast would not do: anchors, farthest points, screening. Programs take turns within one
 run, and a share is the median of the rounds' shares.
 """
 
-import argparse
-
 import torch
-from turns import compare
+from turns import argument, compare, save
 
 from lit_hardcl import SPACL
 from lit_hardcl.functional import cosine_similarity, unit_vectors
@@ -42,13 +40,12 @@ def share(batch: int, views: int, supervision: str) -> float:
 
 
 def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--batch", type=int, default=256)
-    batch = parser.parse_args().batch
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, CPU; ResNet-10 of width 32, batch {batch}")
-    for supervision in ("none", "labels"):
-        print(f"  supervision {supervision:8}{share(batch, 4, supervision):7.1%} of a step, pools of 4 views")
+    """Print the shares, and save them."""
+    batch = argument("batch", 256)
+    shares = {supervision: share(batch, 4, supervision) for supervision in ("none", "labels")}
+    for supervision, value in shares.items():
+        print(f"  supervision {supervision:8}{value:7.1%} of a step, pools of 4 views, batch {batch}")
+    save("spacl_selection", batch=batch, shares=shares)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ STEPS = [
     "limit",
     "ours, plain",
     "ours, combined loss and probe",
+    "ours, plain, memory given back",
     "stable-pretraining, batched views",
     "stable-pretraining, views by workers",
     "solo-learn",
@@ -26,12 +27,12 @@ STEPS = [
 
 
 def main() -> None:
-    """Measure, and save the seconds."""
+    """Measure, and save the seconds and the peaks of memory."""
     rounds, steps = argument("rounds", 8), argument("steps", 5)
     for result, names in (("views", VIEWS), ("steps", STEPS)):
         programs = {name: [PROGRAMS, name] for name in names}
-        seconds = take_turns(programs, rounds, steps, {"OMP_NUM_THREADS": str(torch.get_num_threads())})
-        save(result, seconds=seconds)
+        seconds, peaks = take_turns(programs, rounds, steps, {"OMP_NUM_THREADS": str(torch.get_num_threads())})
+        save(result, seconds=seconds, peaks=peaks)
 
 
 if __name__ == "__main__":

@@ -46,8 +46,12 @@ class Turns:
         self.left, self.since = int(order), time.perf_counter()
 
 
-def take_turns(programs: dict[str, list[str]], rounds: int, steps: int, environment: dict[str, str]) -> dict[str, list]:
-    """Seconds per step of each program, round by round; a program that does not start gives its last words.
+def take_turns(
+    programs: dict[str, list[str]], rounds: int, steps: int, environment: dict[str, str]
+) -> tuple[dict[str, list[float]], dict[str, float]]:
+    """Seconds per step of each program, round by round, and the most megabytes that its process ever held.
+
+    A program that does not start gives its last words.
 
     Args:
         programs: arguments of Python for each.
@@ -56,7 +60,8 @@ def take_turns(programs: dict[str, list[str]], rounds: int, steps: int, environm
         environment: added to this process's own.
     """
     running: dict[str, subprocess.Popen] = {}
-    seconds: dict[str, list] = {name: [] for name in programs}
+    seconds: dict[str, list[float]] = {name: [] for name in programs}
+    peaks = {}
     try:
         for name, arguments in programs.items():
             child = subprocess.Popen(
@@ -85,11 +90,18 @@ def take_turns(programs: dict[str, list[str]], rounds: int, steps: int, environm
                 os.killpg(child.pid, signal.SIGSTOP)
                 seconds[name].append(float(answer) / steps)
             print(f"  round {turn + 1} of {rounds}", file=sys.stderr)
+        peaks = {name: resident("VmHWM", child.pid) for name, child in running.items()}
     finally:
         for child in running.values():
             os.killpg(child.pid, signal.SIGKILL)
             child.wait()
-    return seconds
+    return seconds, peaks
+
+
+def resident(field: str, process: int | str = "self") -> float:
+    """Resident size of a process in MB: ``VmRSS`` now or ``VmHWM`` at its highest."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
 
 
 def alternate(programs: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
