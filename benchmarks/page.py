@@ -92,7 +92,8 @@ def losses() -> list[str]:
             continue
         met = target is None or measured <= target
         note = ("met" if target else "") if met else f"missed; {REASONS.get(line['what'], 'reason not examined')}"
-        lines.append(f"| {line['what']} | {measured:.2f} | {wanted} | {note} |")
+        digits = 2 if measured >= 0.1 else 4
+        lines.append(f"| {line['what']} | {measured:.{digits}f} | {wanted} | {note} |")
     return lines
 
 
