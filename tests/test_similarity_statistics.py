@@ -10,13 +10,16 @@ import torch
 from lightning.pytorch.loggers import CSVLogger
 from nets import FlatHead, FlatNet, Foreign
 from torch import nn
+from torch.testing import assert_close
 from torch.utils.data import DataLoader
 from trainers import quiet_trainer
 
 from lit_hardcl import ContrastiveDataModule, SimCLR, SimCLRCombined, SimilarityStatistics
-from lit_hardcl.callbacks.selection import Band, interval
+from lit_hardcl.callbacks.difficulty import ImageScores
+from lit_hardcl.callbacks.selection import Band, interval, selected_pairs, selection_counts
 from lit_hardcl.callbacks.statistics import subset
 from lit_hardcl.evaluation import difficult_examples, fit_linear_probe, similarity_levels
+from lit_hardcl.functional import cosine_similarity, difficult_pairs
 
 LEVELS = [f"similarity_{name}" for name in ("alpha", "beta", "gamma", "gap", "t", "eigenvalue")]
 SELECTION = ["difficult_share", "difficult_precision"]
@@ -240,6 +243,33 @@ def test_the_interval_is_between_the_medians_of_the_rows_thresholds():
     assert low == pytest.approx(ranked[:, 15].median().item())
     assert high == pytest.approx(ranked[:, 7].median().item())
     assert interval(features, Band(0.5, 0.51)) is None
+
+
+def test_many_rows_are_selected_from_a_few_at_a_time():
+    features = torch.randn(1500, 8, generator=torch.Generator().manual_seed(0))
+    targets = torch.randint(-1, 3, (1500,), generator=torch.Generator().manual_seed(1))
+    band, similarity = Band(0.15, 0.22), cosine_similarity(features)
+    selected = difficult_pairs(similarity, 0.15, 0.22, torch.eye(1500, dtype=torch.bool))
+    parts = [(part.anchors, part.selected.bool(), part.similarity.clone()) for part in selected_pairs(features, band)]
+    assert len(parts) == 3, "a matrix of 4 MB has 699 of 1500 rows"
+    for rows, marks, cosines in parts:
+        assert torch.equal(marks, selected[rows])
+        assert_close(cosines, similarity[rows])
+
+    labelled = selected & (targets >= 0) & (targets >= 0).unsqueeze(1)
+    different = labelled & (targets != targets.unsqueeze(1))
+    expected = [1500 * 1499, *(int(kind.sum()) for kind in (selected, labelled, different))]
+    assert selection_counts(features, targets, band).tolist() == expected
+    low, high = interval(features, band)
+    assert low == pytest.approx(similarity.masked_fill(~selected, 2).amin(dim=1).median().item())
+    assert high == pytest.approx(similarity.masked_fill(~selected, -2).amax(dim=1).median().item())
+
+    scores = ImageScores(torch.arange(750))
+    indices = torch.arange(750).repeat(2)
+    scores.add_pairs(selected_pairs(features, band), targets, indices, indices)
+    scores.take_means()
+    strength = similarity.clamp(min=0) * selected / 1500
+    assert_close(scores.values.float(), (strength.sum(dim=0) + strength.sum(dim=1)).view(2, 750).mean(dim=0))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Difficulty scores of training images: their means, and which images are the hardest."""
 
+from collections.abc import Iterable
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -32,14 +34,18 @@ class ImageScores:
 
     def add_pairs(
         self,
-        pairs: SelectedPairs,
+        pairs: Iterable[SelectedPairs],
         targets: Int[Tensor, " anchors"],
         indices: Int[Tensor, " anchors"],
         key_indices: Int[Tensor, " keys"],
     ) -> None:
         """Add how strongly the images of a step stand in its selected pairs, without waiting for a device."""
-        strength = pairs.similarity.clamp(min=0) * pairs.selected / pairs.similarity.shape[1]
-        as_anchor, as_key = strength.sum(dim=1), strength.sum(dim=0)
+        of_anchors, of_keys = [], []
+        for _, selected, similarity in pairs:
+            strength = similarity.clamp_(min=0).mul_(selected).div_(len(key_indices))
+            of_anchors.append(strength.sum(dim=1))
+            of_keys.append(strength.sum(dim=0))
+        as_anchor, as_key = torch.cat(of_anchors), torch.stack(of_keys).sum(dim=0)
         self._pending.append((indices, as_anchor, torch.ones_like(as_anchor), targets))
         self._pending.append((key_indices, as_key, torch.zeros_like(as_key), torch.zeros_like(key_indices)))
 

@@ -1,16 +1,17 @@
 """The pairs that a band selects: in a training step, read off what the step returned, and among given features."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import lightning.pytorch as pl
 import torch
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from lit_hardcl import distributed
 from lit_hardcl.callbacks.online import trained
-from lit_hardcl.functional import cosine_similarity, difficult_pairs
 from lit_hardcl.functional.selection import check_band
+from lit_hardcl.losses.bands import DifficultRows, chunks
 
 
 class Band(NamedTuple):
@@ -32,9 +33,16 @@ class Band(NamedTuple):
 
 
 class SelectedPairs(NamedTuple):
-    """This process's views as anchors, the band's keys as keys."""
+    """Some of this process's views as anchors, the band's keys as keys.
 
-    selected: Bool[Tensor, "anchors keys"]
+    Attributes:
+        anchors: which rows of the features the anchors are.
+        selected: 1 where a pair is selected, else 0; good until the next anchors.
+        similarity: cosines of the pairs; likewise.
+    """
+
+    anchors: slice
+    selected: Float[Tensor, "anchors keys"]
     similarity: Float[Tensor, "anchors keys"]
 
 
@@ -71,23 +79,32 @@ def step_rows(outputs: Any) -> tuple[Float[Tensor, "rows width"], Int[Tensor, " 
     return features, targets, indices.repeat(len(features) // len(indices))
 
 
-def selected_pairs(features: Float[Tensor, "rows width"], band: Band) -> SelectedPairs:
-    """Select among all views of a step as the loss does: by cosine of the features, a view itself excluded."""
-    similarity = cosine_similarity(features, band.keys(features))
-    itself = torch.zeros_like(similarity, dtype=torch.bool)
-    itself.diagonal(distributed.rank() * len(features) if band.gathered else 0).fill_(True)
-    return SelectedPairs(difficult_pairs(similarity, band.pos_high, band.pos_low, itself), similarity)
+def selected_pairs(features: Float[Tensor, "rows width"], band: Band) -> Iterator[SelectedPairs]:
+    """Select among all views of a step as the loss does: by cosine of the features, a view itself excluded.
+
+    A few anchors at a time, so that memory grows with the rows and not with their pairs.
+    """
+    keys = band.keys(features)
+    own = torch.arange(len(features), device=features.device)
+    own += distributed.rank() * len(features) if band.gathered else 0
+    rows = DifficultRows(features, keys, own, band.pos_high, band.pos_low)
+    for first, last in chunks(features, len(keys)):
+        yield SelectedPairs(slice(first, last), rows.marks(first, last), rows.similarity(first, last))
 
 
 def selection_counts(
     features: Float[Tensor, "rows width"], targets: Int[Tensor, " rows"], band: Band
 ) -> Int[Tensor, " 4"]:
     """Of this process's anchors, the number of pairs, of selected, of selected labelled, and of different classes."""
-    selected, key_targets = selected_pairs(features, band).selected, band.keys(targets)
-    labelled = selected & (targets >= 0).unsqueeze(1) & (key_targets >= 0)
-    different = labelled & (targets.unsqueeze(1) != key_targets)
-    pairs = selected.new_full((), selected.numel() - len(selected), dtype=torch.long)
-    return torch.stack([pairs, selected.sum(), labelled.sum(), different.sum()])
+    key_targets = band.keys(targets)
+    counts = torch.zeros(4, dtype=torch.long, device=features.device)
+    for anchors, marks, _ in selected_pairs(features, band):
+        selected, anchor_targets = marks.bool(), targets[anchors].unsqueeze(1)
+        labelled = selected & (anchor_targets >= 0) & (key_targets >= 0)
+        different = labelled & (anchor_targets != key_targets)
+        pairs = counts.new_full((), selected.numel() - len(selected))
+        counts += torch.stack([pairs, selected.sum(), labelled.sum(), different.sum()])
+    return counts
 
 
 def interval(features: Float[Tensor, "rows width"], band: Band) -> tuple[float, float] | None:
@@ -95,10 +112,11 @@ def interval(features: Float[Tensor, "rows width"], band: Band) -> tuple[float, 
 
     ``None`` if none does.
     """
-    selected, similarity = selected_pairs(features, band._replace(gathered=False))
-    some = selected.any(dim=1)
-    if not some.any():
-        return None
-    low = similarity.masked_fill(~selected, torch.inf)[some].amin(dim=1).median()
-    high = similarity.masked_fill(~selected, -torch.inf)[some].amax(dim=1).median()
-    return low.item(), high.item()
+    lows, highs = [], []
+    for _, marks, similarity in selected_pairs(features, band._replace(gathered=False)):
+        selected = marks.bool()
+        some = selected.any(dim=1)
+        lows.append(similarity.masked_fill(~selected, torch.inf)[some].amin(dim=1))
+        highs.append(similarity.masked_fill(~selected, -torch.inf)[some].amax(dim=1))
+    low, high = torch.cat(lows), torch.cat(highs)
+    return (low.median().item(), high.median().item()) if len(low) else None

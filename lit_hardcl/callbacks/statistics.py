@@ -44,8 +44,7 @@ class SimilarityStatistics(pl.Callback):
     Args:
         subset_size: training images measured, at least a batch and two of each class; all, if there are fewer. Two
             of each class are in the subset, the others are chosen at random among those with a label. Time grows with
-            its third power: 1024 images take about a quarter of a second besides their
-            forward pass.
+            its third power: 1024 images take about a quarter of a second besides their forward pass.
         every_n_epochs: measure the subset at the end of every n-th epoch, and of the last.
         hardest_share: of each class's images, how many count as difficult examples, in (0, 1).
         pos_high: where an anchor's selected keys begin, as a fraction of its ranked keys; ``None``: as the module's

@@ -1,11 +1,12 @@
 """Which keys are difficult, a few anchors at a time, from two order statistics of each row."""
 
 import math
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from lit_hardcl.functional.selection import check_band
@@ -45,13 +46,10 @@ class DifficultRows:
 
         The first call must be for as many anchors as any other.
         """
-        if not self._space:
-            self._space = [self._anchors.new_empty(last - first, len(self._keys)) for _ in range(2)]
-        similarity, marks = (space[: last - first] for space in self._space)
+        similarity, marks = self._spaces(last - first)[:2]
         own = None if self._own is None else self._own[first:last]
         if self._positions:
-            with torch.autocast(marks.device.type, enabled=False), whole_float32():
-                torch.mm(self._anchors[first:last], self._keys.T, out=similarity)
+            self._cosines(first, last, similarity)
             if own is not None:
                 similarity.scatter_(1, own, -torch.inf)
             high, *low = _ranked(similarity, self._positions, marks)
@@ -62,17 +60,38 @@ class DifficultRows:
             marks.fill_(1)
         return marks if own is None else marks.scatter_(1, own, 0)
 
-    def mask(self, chunk_size: int) -> Bool[Tensor, "anchors keys"]:
+    def similarity(self, first: int, last: int) -> Float[Tensor, "{last-first} keys"]:
+        """Cosines of these anchors with all keys; good as the marks are, in room of its own."""
+        return self._cosines(first, last, self._spaces(last - first)[2])
+
+    def mask(self, chunk_size: int | None = None) -> Bool[Tensor, "anchors keys"]:
         """All rows, as booleans."""
-        anchors = len(self._anchors)
-        firsts = range(0, anchors, chunk_size)
-        return torch.cat([self.marks(first, min(first + chunk_size, anchors)).bool() for first in firsts])
+        return torch.cat([self.marks(*ends).bool() for ends in chunks(self._anchors, len(self._keys), chunk_size)])
+
+    def _spaces(self, rows: int) -> list[Tensor]:
+        """Room for three matrices; what nobody writes to takes no memory."""
+        if not self._space:
+            self._space = [self._anchors.new_empty(rows, len(self._keys)) for _ in range(3)]
+        return [space[:rows] for space in self._space]
+
+    def _cosines(self, first: int, last: int, out: Tensor) -> Tensor:
+        with torch.autocast(out.device.type, enabled=False), whole_float32():
+            return torch.mm(self._anchors[first:last], self._keys.T, out=out)
 
 
-def chunk_rows(anchors: Tensor, keys: int) -> int:
-    """Anchors whose row of a matrix fills 4 MB of float32 on a CPU, about its caches; elsewhere 256 MB."""
-    numbers = 2**20 if anchors.device.type == "cpu" else 2**26
-    return max(1, min(len(anchors), numbers // keys))
+def chunks(anchors: Shaped[Tensor, "anchors *rest"], keys: int, size: int | None = None) -> Iterator[tuple[int, int]]:
+    """Yield where each chunk of anchors begins and ends.
+
+    Args:
+        anchors: whose device says how much a chunk may hold.
+        keys: of each anchor.
+        size: anchors at a time; ``None``: so many that a matrix of them has 4 MB of float32 on a CPU, about its
+            caches, and 256 MB elsewhere.
+    """
+    if size is None:
+        size = max(1, (2**20 if anchors.device.type == "cpu" else 2**26) // keys)
+    for first in range(0, len(anchors), size):
+        yield first, min(first + size, len(anchors))
 
 
 def _ranked(

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from lit_hardcl import distributed
 from lit_hardcl.functional.contrast import check_treatment
 from lit_hardcl.functional.selection import check_band
-from lit_hardcl.losses.bands import DifficultRows, chunk_rows
+from lit_hardcl.losses.bands import DifficultRows
 from lit_hardcl.losses.rectangle import check_chunk_size, difficult_pair_loss, nan_unless_finite
 
 TREATMENT = ("temperature", "pos_high", "pos_low", "margin", "temperature_scale")
@@ -106,8 +106,7 @@ class DifficultPairLoss(nn.Module):
         """Which keys are difficult for this process's anchors; both stand view by view, as in ``forward``."""
         anchors, keys = self._rectangle(h0, h1)
         own, _ = self._places(len(h0), h0.device)
-        rows = DifficultRows(anchors, keys, own, self.pos_high, self.pos_low)
-        return rows.mask(self.chunk_size or chunk_rows(anchors, len(anchors if keys is None else keys)))
+        return DifficultRows(anchors, keys, own, self.pos_high, self.pos_low).mask(self.chunk_size)
 
     def _rectangle(
         self, rows0: Float[Tensor, "batch any"], rows1: Float[Tensor, "batch any"]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lit_hardcl.functional.contrast import check_treatment
 from lit_hardcl.functional.similarity import unit_vectors, whole_float32
-from lit_hardcl.losses.bands import DifficultRows, chunk_rows
+from lit_hardcl.losses.bands import DifficultRows, chunks
 
 LARGEST_LOGIT = 60.0  # up to here exponentials are summed as they are; beyond, each row's largest logit is taken off
 
@@ -54,7 +54,6 @@ def difficult_pair_loss(
     """
     check_treatment(temperature, margin, temperature_scale)
     check_chunk_size(chunk_size)
-    chunk_size = chunk_size or chunk_rows(anchors, len(anchors if keys is None else keys))
     is_plain = margin == 0 and temperature_scale == 1
     features = (anchors, keys) if anchor_features is None else (anchor_features, key_features)
     with torch.autocast(anchors.device.type, enabled=False), whole_float32():
@@ -84,7 +83,7 @@ class _NTXent(torch.autograd.Function):
         temperature: float,
         margin: float,
         temperature_scale: float,
-        chunk_size: int,
+        chunk_size: int | None,
     ) -> Tensor:
         anchors = unit_vectors(projections)
         keys = anchors if other_projections is None else unit_vectors(other_projections)
@@ -94,12 +93,12 @@ class _NTXent(torch.autograd.Function):
         slope = 1 / (temperature * len(anchors))  # of the loss, along a similarity, where the softmax is 1
         treated = 1 / temperature_scale - 1
         is_large = max(1, (1 + abs(margin)) / temperature_scale) / temperature > LARGEST_LOGIT
-        is_symmetric = other_projections is None and difficult is None and not is_large and chunk_size >= len(anchors)
+        parts = list(chunks(anchors, len(keys), chunk_size))
+        is_symmetric = other_projections is None and difficult is None and not is_large and len(parts) == 1
 
         losses = anchors.new_empty(len(anchors), 1)
-        space = anchors.new_empty(min(chunk_size, len(anchors)), len(keys))
-        for first in range(0, len(anchors), chunk_size):
-            last = min(first + chunk_size, len(anchors))
+        space = anchors.new_empty(parts[0][1] if parts else 0, len(keys))
+        for first, last in parts:
             rows, positive = anchors[first:last], positives[first:last, None]
             logits = torch.mm(rows / temperature, keys.T, out=space[: last - first])
             if difficult is not None:
