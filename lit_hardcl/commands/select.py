@@ -20,6 +20,7 @@ from lit_hardcl.files import write_json
 
 __all__ = ["command", "defaults"]
 
+VARIANT = ("train_size", "mix_fraction", "remove_mixed", "imbalance", "train_indices", "seed")
 PACKAGES = ("lit-hardcl", "torch", "scikit-learn")
 
 
@@ -81,7 +82,7 @@ def command(
         {
             "indices": images.indices[rows].tolist(),
             "dataset": data.dataset,
-            "variant": {"mix_fraction": data.mix_fraction, "imbalance": data.imbalance, "seed": data.seed},
+            "variant": {name: getattr(data, name) for name in VARIANT},
             "images": len(images),
             "share": share,
             "by": by,

@@ -10,7 +10,7 @@ from lit_hardcl import ContrastiveDataModule
 from lit_hardcl.commands import select
 from lit_hardcl.evaluation import extract_features, random_view_batches
 
-VARIANT = ["--data.imbalance", "5", "--data.mix_fraction", "0.2", "--data.seed", "4"]
+VARIANT = ["--data.imbalance", "5", "--data.mix_fraction", "0.2", "--data.train_size", "1000", "--data.seed", "4"]
 
 
 @pytest.mark.parametrize(("by", "variant"), [("clusters", []), ("labels", VARIANT)])
@@ -19,9 +19,11 @@ def test_a_core_is_selected_and_trained_on(by, variant, run, weights, tmp_path):
     code, output, errors = run("select", *options)
     assert (code, errors) == (0, "")
     core = json.loads((tmp_path / "core.json").read_text())
-    settings = {"imbalance": 5, "mix_fraction": 0.2, "seed": 4} if variant else {}
+    settings = {"imbalance": 5, "mix_fraction": 0.2, "train_size": 1000, "seed": 4} if variant else {}
     whole, data = ContrastiveDataModule(**settings), ContrastiveDataModule(train_indices="core.json", **settings)
     assert data.train_images.indices.tolist() == core["indices"]
+    none = {"train_size": None, "mix_fraction": 0, "remove_mixed": False, "imbalance": 1, "train_indices": None}
+    assert core["variant"] == {**none, "seed": whole.seed, **settings}
     assert core["images"] == len(whole.train_images)
     assert f"{len(core['indices'])} of {core['images']} images of digits, from 10 {by}" in output
     if by == "labels":
