@@ -75,7 +75,7 @@ def command(
         print("\n".join(training.name for training in planned if summary_of(training) is None))
         return
     failures = []
-    # So that the runs are stopped, too.
+    # An exit, unlike a signal, is seen by run_all, which stops the runs.
     before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         with alone_in(folder) as lock:
@@ -97,9 +97,8 @@ def command(
 
 def _check(planned: list[Training]) -> None:
     """Refuse, before the first run, what cannot run, and what an earlier comparison ran with other options."""
-    known: dict[
-        tuple[str, str], dict[str, Any]
-    ] = {}  # a configuration takes a moment, and the seeds' differ in the seed
+    # A configuration takes a moment, and those of a method's seeds differ in the seed alone.
+    known: dict[tuple[str, str], dict[str, Any]] = {}
     for training in planned:
         kind = training.variant, training.method
         try:

@@ -13,15 +13,15 @@ from typing import Any
 
 import yaml
 
+from lit_hardcl.compare.plan import Training
+from lit_hardcl.report import differences, read_checkpoint
+
 try:
     import fcntl
 except ImportError:  # Windows has no such locks
     fcntl = None  # type: ignore[assignment]
 
-from lit_hardcl.compare.plan import Training
-from lit_hardcl.report import differences, read_checkpoint
-
-# Before Python starts, or it is too late: see the README on CPUs.
+# Before Python starts, or it is too late: see docs/performance.md.
 KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "17179869184"}
 
 

@@ -11,6 +11,19 @@ def momentum_copy(module: nn.Module) -> nn.Module:
     return copy.deepcopy(module).requires_grad_(False)
 
 
+def check_precision(precision: object, otherwise: str = "") -> None:
+    """Refuse a trainer's precision that a slow encoder would stand still in.
+
+    Raises:
+        ValueError: if the weights are not float32; its advice ends with ``otherwise``.
+    """
+    if str(precision) in ("bf16-true", "16-true"):
+        raise ValueError(
+            f"a momentum encoder needs float32 weights, got precision={precision}, in which its small steps are "
+            f"rounded away: use bf16-mixed{otherwise}"
+        )
+
+
 @torch.no_grad()
 def follow(slow: nn.Module, module: nn.Module, momentum: float) -> None:
     """Move every parameter: ``slow = momentum * slow + (1 - momentum) * module`` (arXiv:1911.05722, Eq. 2).

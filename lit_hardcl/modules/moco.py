@@ -12,7 +12,7 @@ from lit_hardcl.functional import unit_vectors
 from lit_hardcl.losses import DifficultPairLoss
 from lit_hardcl.models import ProjectionHead, feature_width
 from lit_hardcl.models.heads import output_width
-from lit_hardcl.models.momentum import follow, momentum_copy
+from lit_hardcl.models.momentum import check_precision, follow, momentum_copy
 from lit_hardcl.modules.contrastive import (
     ContrastiveModule,
     OptimizerCallable,
@@ -89,11 +89,7 @@ class MoCo(ContrastiveModule):
 
     def setup(self, stage: str) -> None:
         """Refuse a precision that the slow encoder would stand still in."""
-        if str(self.trainer.precision) in ("bf16-true", "16-true"):
-            raise ValueError(
-                f"a momentum encoder needs float32 weights, got precision={self.trainer.precision}, in which its small "
-                "steps are rounded away: use bf16-mixed"
-            )
+        check_precision(self.trainer.precision)
 
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
         """Contrast the queries with the keys, and queue the keys."""

@@ -17,7 +17,7 @@ from lit_hardcl.functional.hard_sets import check_share
 from lit_hardcl.losses import SPACLLoss, hard_sets
 from lit_hardcl.models import Discriminator, Generator, ProjectionHead, feature_width
 from lit_hardcl.models.heads import discriminator_loss, generator_loss, output_width
-from lit_hardcl.models.momentum import follow, momentum_copy
+from lit_hardcl.models.momentum import check_precision, follow, momentum_copy
 from lit_hardcl.modules.contrastive import OptimizerCallable, SchedulerCallable, step_output, unpack
 from lit_hardcl.modules.manual import SeveralOptimizers
 from lit_hardcl.optim import WarmupCosine
@@ -121,11 +121,8 @@ class SPACL(SeveralOptimizers):
     def setup(self, stage: str) -> None:
         """Find the coarse labels, and refuse a precision that a momentum encoder would stand still in."""
         super().setup(stage)
-        if self.key_encoder is not None and str(self.trainer.precision) in ("bf16-true", "16-true"):
-            raise ValueError(
-                f"a momentum encoder needs float32 weights, got precision={self.trainer.precision}, in which its small "
-                "steps are rounded away: use bf16-mixed or key_encoder=shared"
-            )
+        if self.key_encoder is not None:
+            check_precision(self.trainer.precision, " or key_encoder=shared")
         if stage == "fit" and self.supervision == "coarse" and self.coarse_targets is None:
             self.coarse_targets = getattr(getattr(self.trainer, "datamodule", None), "coarse_targets", None)
 
