@@ -4,6 +4,7 @@ Each program lives in a process group that is stopped while another has its turn
 nothing runs beside what is measured. A ratio is the median over rounds of the two programs' times in one round.
 """
 
+import contextlib
 import itertools
 import json
 import os
@@ -12,10 +13,12 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+from typing import TextIO
 
 RESULTS = Path(__file__).parent / "results"
 LOAD_BEFORE = os.getloadavg()[0]
@@ -60,24 +63,27 @@ def take_turns(
         environment: added to this process's own.
     """
     running: dict[str, subprocess.Popen] = {}
+    words: dict[str, TextIO] = {}
     seconds: dict[str, list[float]] = {name: [] for name in programs}
     peaks = {}
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.callback(_end, running)
         for name, arguments in programs.items():
-            child = subprocess.Popen(
+            words[name] = stack.enter_context(tempfile.TemporaryFile("w+"))  # an unread pipe would fill up
+            running[name] = child = subprocess.Popen(
                 [sys.executable, *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                stderr=words[name],
                 text=True,
                 start_new_session=True,
                 env={**os.environ, **ALLOCATOR, **environment},
             )
             if child.stdout.readline():
                 os.killpg(child.pid, signal.SIGSTOP)
-                running[name] = child
             else:
-                print(f"{name} did not start:\n{child.stderr.read()[-2000:]}", file=sys.stderr)
+                running.pop(name).communicate()
+                print(f"{name} did not start:\n{_last(words[name])}", file=sys.stderr)
         for turn in range(rounds):
             order = list(running)
             for name in order[turn % len(order) :] + order[: turn % len(order)]:
@@ -87,15 +93,25 @@ def take_turns(
                     child.stdin.write(f"{count}\n")
                     child.stdin.flush()
                     answer = child.stdout.readline()
+                if not answer:
+                    raise RuntimeError(f"{name} ended in its turn:\n{_last(words[name])}")
                 os.killpg(child.pid, signal.SIGSTOP)
                 seconds[name].append(float(answer) / steps)
             print(f"  round {turn + 1} of {rounds}", file=sys.stderr)
         peaks = {name: resident("VmHWM", child.pid) for name, child in running.items()}
-    finally:
-        for child in running.values():
-            os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
     return seconds, peaks
+
+
+def _last(words: TextIO) -> str:
+    words.seek(0)
+    return words.read()[-2000:]
+
+
+def _end(running: dict[str, subprocess.Popen]) -> None:
+    for child in running.values():
+        with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
+            os.killpg(child.pid, signal.SIGKILL)
+        child.communicate()
 
 
 def resident(field: str, process: int | str = "self") -> float:
