@@ -41,8 +41,8 @@ class ImageScores:
     ) -> None:
         """Add how strongly the images of a step stand in its selected pairs, without waiting for a device."""
         of_anchors, of_keys = [], []
-        for _, selected, similarity in pairs:
-            strength = similarity.clamp_(min=0).mul_(selected).div_(len(key_indices))
+        for part in pairs:
+            strength = part.similarity.clamp_(min=0).mul_(part.selected).div_(len(key_indices))
             of_anchors.append(strength.sum(dim=1))
             of_keys.append(strength.sum(dim=0))
         as_anchor, as_key = torch.cat(of_anchors), torch.stack(of_keys).sum(dim=0)

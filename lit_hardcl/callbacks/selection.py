@@ -37,13 +37,18 @@ class SelectedPairs(NamedTuple):
 
     Attributes:
         anchors: which rows of the features the anchors are.
-        selected: 1 where a pair is selected, else 0; good until the next anchors.
-        similarity: cosines of the pairs; likewise.
+        selected: 1 where a pair is selected, else 0; good until the next anchors are asked for.
+        rows: what they were selected from.
     """
 
     anchors: slice
     selected: Float[Tensor, "anchors keys"]
-    similarity: Float[Tensor, "anchors keys"]
+    rows: DifficultRows
+
+    @property
+    def similarity(self) -> Float[Tensor, "anchors keys"]:
+        """Cosines of the pairs, computed on asking; good as ``selected`` is."""
+        return self.rows.similarity(self.anchors.start, self.anchors.stop)
 
 
 def check_own_band(pos_high: float | None, pos_low: float | None) -> None:
@@ -89,7 +94,7 @@ def selected_pairs(features: Float[Tensor, "rows width"], band: Band) -> Iterato
     own += distributed.rank() * len(features) if band.gathered else 0
     rows = DifficultRows(features, keys, own, band.pos_high, band.pos_low)
     for first, last in chunks(features, len(keys)):
-        yield SelectedPairs(slice(first, last), rows.marks(first, last), rows.similarity(first, last))
+        yield SelectedPairs(slice(first, last), rows.marks(first, last), rows)
 
 
 def selection_counts(
@@ -113,8 +118,8 @@ def interval(features: Float[Tensor, "rows width"], band: Band) -> tuple[float, 
     ``None`` if none does.
     """
     lows, highs = [], []
-    for _, marks, similarity in selected_pairs(features, band._replace(gathered=False)):
-        selected = marks.bool()
+    for pairs in selected_pairs(features, band._replace(gathered=False)):
+        selected, similarity = pairs.selected.bool(), pairs.similarity
         some = selected.any(dim=1)
         lows.append(similarity.masked_fill(~selected, torch.inf)[some].amin(dim=1))
         highs.append(similarity.masked_fill(~selected, -torch.inf)[some].amax(dim=1))

@@ -39,14 +39,14 @@ class DifficultRows:
         counted = len(self._keys) - (own is not None)
         ends = [] if pos_high is None else [pos_high] if pos_low in (None, 1) else [pos_high, pos_low]
         self._positions = [min(math.floor(end * counted), counted - 1) for end in ends]
-        self._space: list[Tensor] = []
+        self._kept: dict[int, Tensor] = {}
 
     def marks(self, first: int, last: int) -> Float[Tensor, "{last-first} keys"]:
         """1 where a key is difficult for the anchors from ``first`` up to ``last``, else 0; good until the next call.
 
         The first call must be for as many anchors as any other.
         """
-        similarity, marks = self._spaces(last - first)[:2]
+        similarity, marks = (self._space(place, last - first) for place in range(2))
         own = None if self._own is None else self._own[first:last]
         if self._positions:
             self._cosines(first, last, similarity)
@@ -62,17 +62,17 @@ class DifficultRows:
 
     def similarity(self, first: int, last: int) -> Float[Tensor, "{last-first} keys"]:
         """Cosines of these anchors with all keys; good as the marks are, in room of its own."""
-        return self._cosines(first, last, self._spaces(last - first)[2])
+        return self._cosines(first, last, self._space(2, last - first))
 
     def mask(self, chunk_size: int | None = None) -> Bool[Tensor, "anchors keys"]:
         """All rows, as booleans."""
         return torch.cat([self.marks(*ends).bool() for ends in chunks(self._anchors, len(self._keys), chunk_size)])
 
-    def _spaces(self, rows: int) -> list[Tensor]:
-        """Room for three matrices; what nobody writes to takes no memory."""
-        if not self._space:
-            self._space = [self._anchors.new_empty(rows, len(self._keys)) for _ in range(3)]
-        return [space[:rows] for space in self._space]
+    def _space(self, place: int, rows: int) -> Tensor:
+        """Room for a matrix, kept for the next chunk."""
+        if place not in self._kept:
+            self._kept[place] = self._anchors.new_empty(rows, len(self._keys))
+        return self._kept[place][:rows]
 
     def _cosines(self, first: int, last: int, out: Tensor) -> Tensor:
         with torch.autocast(out.device.type, enabled=False), whole_float32():
@@ -89,7 +89,7 @@ def chunks(anchors: Shaped[Tensor, "anchors *rest"], keys: int, size: int | None
             caches, and 256 MB elsewhere.
     """
     if size is None:
-        size = max(1, (2**20 if anchors.device.type == "cpu" else 2**26) // keys)
+        size = max(1, (2**20 if anchors.device.type == "cpu" else 2**26) // max(1, keys))
     for first in range(0, len(anchors), size):
         yield first, min(first + size, len(anchors))
 
