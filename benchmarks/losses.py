@@ -13,11 +13,11 @@ from pathlib import Path
 
 import torch
 from torch.nn import functional as F
-from turns import ALLOCATOR, compare, resident, save
+from turns import ALLOCATOR, COMBINED, alternate, ratio, resident, save
 
 from lit_hardcl import DifficultPairLoss
 
-DIM, WIDTH = 128, 512
+DIM, WIDTH, ROUNDS = 128, 512, 15
 NAMES = ("naive plain", "plain", "naive combined", "combined", "lightly")
 METRIC_LEARNING = "pytorch-metric-learning"
 
@@ -36,11 +36,12 @@ def naive_combined(z0: torch.Tensor, z1: torch.Tensor, h0: torch.Tensor, h1: tor
     similarity = (h @ h.T).masked_fill(itself, -torch.inf)
     ranked = similarity.sort(dim=1, descending=True).values
     count = len(h) - 1
-    high, low = ranked[:, [int(0.15 * count)]], ranked[:, [int(0.22 * count)]]
+    high, low = (ranked[:, [int(COMBINED[end] * count)]] for end in ("pos_high", "pos_low"))
     difficult = (similarity >= low) & (similarity < high)
     z = F.normalize(torch.cat([z0, z1]))
     s = z @ z.T
-    logits = torch.where(difficult, (s + 0.03) / (0.5 * 0.6), s / 0.5).masked_fill(itself, -torch.inf)
+    treated = (s + COMBINED["margin"]) / (0.5 * COMBINED["temperature_scale"])
+    logits = torch.where(difficult, treated, s / 0.5).masked_fill(itself, -torch.inf)
     return F.cross_entropy(logits, torch.arange(len(z)).roll(len(z0)))
 
 
@@ -64,7 +65,7 @@ def program(name: str, images: int) -> Callable[[], object]:
         return lambda: naive(*z).backward()
     if name == "naive combined":
         return lambda: naive_combined(*z, *h).backward()
-    plain, combined = DifficultPairLoss(0.5), DifficultPairLoss(0.5, 0.15, 0.22, 0.03, 0.6)
+    plain, combined = DifficultPairLoss(0.5), DifficultPairLoss(0.5, **COMBINED)
     return (lambda: combined(*z, *h).backward()) if name == "combined" else lambda: plain(*z).backward()
 
 
@@ -85,28 +86,46 @@ def memory(name: str, images: int) -> float:
     return float(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
 
 
-def measure(names: tuple[str, ...]) -> list[dict[str, object]]:
-    """Every line: what, measured, target."""
-    time = compare({name: program(name, 512) for name in names})
-    small = {}  # its memory grows with the cube of N
-    if find_spec("pytorch_metric_learning"):
-        small = compare({name: program(name, 128) for name in (METRIC_LEARNING, "plain")}, rounds=5)
+def times(images: int, *names: str, rounds: int = ROUNDS) -> dict[str, list[float]]:
+    """Seconds of those losses that are installed."""
+    return alternate({name: program(name, images) for name in names if is_here(name)}, rounds)
+
+
+def is_here(name: str) -> bool:
+    """Whether a peer's package is installed."""
+    return name not in (METRIC_LEARNING, "lightly") or find_spec(name.replace("-", "_")) is not None
+
+
+def timed(seconds: dict[str, list[float]], n: int, name: str, other: str, at_most: float | None = None) -> dict:
+    """A line: the one's time by the other's, if that one is installed."""
+    measured, *quartiles = ratio(seconds, name, other) if other in seconds else (None,)
+    return {
+        "what": f"{name}, N = {n}: time / {other}",
+        "measured": measured,
+        "quartiles": quartiles,
+        "at_most": at_most,
+    }
+
+
+def measure() -> list[dict[str, object]]:
+    """Every line beside its target."""
+    seconds = times(512, *NAMES)
+    small = times(128, METRIC_LEARNING, "plain", rounds=5)  # its memory grows with the cube of N
     at = {(name, images): memory(name, images) for name in ("plain", "combined") for images in (2048, 4096, 8192)}
-    usual = {name: memory(name, 4096) for name in names if name not in ("plain", "combined")}
-    lines: list[tuple[str, float | None, float | None]] = [
-        ("plain, N = 512: time / naive", time["plain"], 0.65),
-        ("plain, N = 512: time / lightly", time["plain"] / time["lightly"] if "lightly" in time else None, 0.45),
-        ("combined, N = 512: time / naive combined", time["combined"] / time["naive combined"], 0.60),
-        ("combined, N = 512: time / naive plain", time["combined"], 2.5),
-        ("plain, N = 4096: extra MB", at["plain", 4096], 60),
-        ("combined, N = 4096: extra MB", at["combined", 4096], 120),
-        ("plain: memory, N = 8192 / N = 2048", at["plain", 8192] / at["plain", 2048], 4.5),
-        ("combined: memory, N = 8192 / N = 2048", at["combined", 8192] / at["combined", 2048], 4.5),
-        *((f"{name}, N = 4096: extra MB", value, None) for name, value in usual.items()),
-        (f"plain, N = 128: time / {METRIC_LEARNING}", small.get("plain"), None),
-        (f"{METRIC_LEARNING}, N = 256: extra MB", memory(METRIC_LEARNING, 256) if small else None, None),
+    usual = [(name, 4096) for name in seconds if name not in ("plain", "combined")]
+    usual += [(METRIC_LEARNING, 256)] if METRIC_LEARNING in small else []
+    grown = {name: at[name, 8192] / at[name, 2048] for name in ("plain", "combined")}
+    return [
+        timed(seconds, 512, "plain", "naive plain", 0.65),
+        timed(seconds, 512, "plain", "lightly", 0.45),
+        timed(small, 128, "plain", METRIC_LEARNING),
+        timed(seconds, 512, "combined", "naive combined", 0.60),
+        timed(seconds, 512, "combined", "naive plain", 2.5),
+        {"what": "plain, N = 4096: extra MB", "measured": at["plain", 4096], "at_most": 60},
+        {"what": "combined, N = 4096: extra MB", "measured": at["combined", 4096], "at_most": 120},
+        *({"what": f"{name}: extra MB, N = 8192 / 2048", "measured": grown[name], "at_most": 4.5} for name in grown),
+        *({"what": f"{name}, N = {n}: extra MB", "measured": memory(name, n)} for name, n in usual),
     ]
-    return [{"what": what, "measured": measured, "target": target} for what, measured, target in lines]
 
 
 def main() -> None:
@@ -116,10 +135,10 @@ def main() -> None:
         return
     if any(os.environ.get(key) != value for key, value in ALLOCATOR.items()):
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **ALLOCATOR})
-    lines = measure(tuple(name for name in NAMES if name != "lightly" or find_spec("lightly")))
+    lines = measure()
     for line in lines:
-        measured = "not installed" if line["measured"] is None else f"{line['measured']:.2f}"
-        print(f"  {line['what']:46}{measured:>14}   {'' if line['target'] is None else '<= ' + str(line['target'])}")
+        measured = "not installed" if line["measured"] is None else f"{line['measured']:.4g}"
+        print(f"  {line['what']:46}{measured:>14}   {'<= ' + str(line['at_most']) if line.get('at_most') else ''}")
     save("losses", threads=torch.get_num_threads(), lines=lines)
 
 

@@ -1,12 +1,14 @@
 """The programs that a comparison alternates: ``python benchmarks/programs.py NAME``, driven by `turns.py`.
 
-All train one ResNet-18 of width 16 with one projection head on the same images, at batch 256 and two views of 32x32
-colour pixels, with the recipe of SimCLR for CIFAR-10. Peers are used as their documentation shows.
+All train one ResNet-18 of width 16 with a projection head, each library's own, on the same images, at batch 256 and two
+views of 32x32 colour pixels, with the recipe of SimCLR for CIFAR-10. Peers are used as their documentation shows.
 """
 
 import os
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -17,7 +19,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
-from turns import ALLOCATOR, Turns
+from turns import ALLOCATOR, COMBINED, Turns
 
 from lit_hardcl import ContrastiveDataModule, OnlineLinearProbe, SimCLR, SimCLRCombined
 from lit_hardcl.data.images import in_memory
@@ -83,15 +85,36 @@ class AfterEachStep(pl.Callback):
         self.turns()
 
 
+class Clock(pl.Callback):
+    """Images per second of all processes, from the end of step ``first`` to that of the last."""
+
+    def __init__(self, first: int, batch: int, report: Callable[[float], object]) -> None:
+        self.first, self.batch, self.report = first, batch, report
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *rest: object) -> None:
+        """Wait for the device at both ends only, and report at the last."""
+        if trainer.global_step in (self.first, trainer.max_steps):
+            if module.device.type == "cuda":
+                torch.cuda.synchronize()
+            now = time.perf_counter()
+            if trainer.global_step == self.first:
+                self.since = now
+            elif trainer.is_global_zero:
+                self.report((trainer.max_steps - self.first) * self.batch / (now - self.since))
+
+
+def quiet_trainer(**settings: object) -> pl.Trainer:
+    """A Trainer that neither saves nor prints."""
+    quiet = {"enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
+    return pl.Trainer(**{"logger": False, **quiet, **settings})  # type: ignore[arg-type]
+
+
 def train(module: pl.LightningModule, data: object, turns: Turns, *callbacks: pl.Callback) -> None:
-    """Train without end in a Trainer that neither validates nor saves."""
-    trainer = pl.Trainer(
+    """Train without end in a Trainer that does not validate."""
+    trainer = quiet_trainer(
         accelerator="cpu",
         max_epochs=-1,
         limit_val_batches=0,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
         log_every_n_steps=10,
         logger=CSVLogger(tempfile.mkdtemp()),
         callbacks=[*callbacks, AfterEachStep(turns)],
@@ -125,19 +148,14 @@ def given_back(turns: Turns) -> None:
     plain(turns)
 
 
+def combined_module() -> SimCLRCombined:
+    """Our combined method."""
+    return SimCLRCombined(backbone=backbone(), temperature=0.5, optimizer=sgd, scheduler=None, **COMBINED)
+
+
 def combined(turns: Turns) -> None:
     """Our combined loss, with the online probe."""
-    module = SimCLRCombined(
-        backbone=backbone(),
-        temperature=0.5,
-        pos_high=0.15,
-        pos_low=0.22,
-        margin=0.03,
-        temperature_scale=0.6,
-        optimizer=sgd,
-        scheduler=None,
-    )
-    train(module, our_data(), turns, OnlineLinearProbe())
+    train(combined_module(), our_data(), turns, OnlineLinearProbe())
 
 
 def our_views(turns: Turns) -> None:
@@ -185,6 +203,8 @@ if __name__ == "__main__":
     name = sys.argv[1]
     if not name.startswith("stable-pretraining"):
         # Lightning gives every trainer the callbacks of whatever is installed: these are that library's own.
+        if not hasattr(callback_connector, "_load_external_callbacks"):
+            raise RuntimeError("Lightning loads foreign callbacks in another way now: keep them out in that way")
         callback_connector._load_external_callbacks = lambda group: []
     if name not in OURS:
         sys.path.insert(0, str(Path(__file__).parent))

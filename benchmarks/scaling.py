@@ -1,48 +1,37 @@
-"""How a step grows with batch, image size, classes and processes: ``python benchmarks/scaling.py``."""
+"""How a step grows with batch, image size, classes and processes: ``python benchmarks/scaling.py``.
+
+All batches, or all sizes, take turns within one process; what is printed are milliseconds, or images per second.
+"""
 
 import os
 import subprocess
 import sys
-import time
-from statistics import median
+from collections.abc import Callable
 
-import lightning.pytorch as pl
 import torch
-from programs import our_data, sgd
+from programs import Clock, combined_module, our_data, quiet_trainer
 from torch import nn
 from torch.nn import functional as F
-from turns import ALLOCATOR, alternate, argument, save
+from turns import ALLOCATOR, alternate, options, save
 
-from lit_hardcl import SimCLRCombined
-from lit_hardcl.models import ResNet
-
-ROUNDS = argument("rounds", 5)
+TOGETHER = 256  # images a step, of all processes
 
 
-def module() -> SimCLRCombined:
-    """The combined method over the network of the other comparisons."""
-    band = {"pos_high": 0.15, "pos_low": 0.22, "margin": 0.03, "temperature_scale": 0.6}
-    return SimCLRCombined(backbone=ResNet(18, width=16), temperature=0.5, optimizer=sgd, scheduler=None, **band)
-
-
-def parts(batch: int, size: int) -> dict[str, list[float]]:
-    """Seconds of the views, of the network and of the loss for so many images."""
-    data, net = our_data(batch, size, batch), module()
+def parts(batch: int, size: int) -> dict[str, Callable[[], object]]:
+    """The views, the network and the combined loss for so many images."""
+    data, net = our_data(batch, size, batch), combined_module()
     raw = next(iter(data.train_dataloader()))
     views = torch.cat(data.on_after_batch_transfer(raw, 0).views)
     z, h = torch.randn(2 * batch, 128, requires_grad=True), torch.randn(2 * batch, 128)
-    return alternate(
-        {
-            "views": lambda: data.on_after_batch_transfer(raw, 0),
-            "network": lambda: net.projection_head(net(views)).square().mean().backward(),
-            "loss": lambda: net.criterion(*z.chunk(2), *h.chunk(2)).backward(),
-        },
-        ROUNDS,
-    )
+    return {
+        "views": lambda: data.on_after_batch_transfer(raw, 0),
+        "network": lambda: net.projection_head(net(views)).square().mean().backward(),
+        "loss": lambda: net.criterion(*z.chunk(2), *h.chunk(2)).backward(),
+    }
 
 
-def probe(classes: int) -> float:
-    """Milliseconds of the online probe's step on 512 features of 128."""
+def probe(classes: int) -> Callable[[], None]:
+    """The online probe's step on 512 features of 128."""
     linear, features = nn.Linear(128, classes), torch.randn(512, 128)
     optimizer, targets = torch.optim.Adam(linear.parameters()), torch.randint(0, classes, (512,))
 
@@ -51,24 +40,11 @@ def probe(classes: int) -> float:
         F.cross_entropy(linear(features), targets).backward()
         optimizer.step()
 
-    return 1000 * median(alternate({"probe": step}, 5 * ROUNDS)["probe"])
-
-
-class Clock(pl.Callback):
-    """Images per second of all processes after the third step."""
-
-    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *rest: object) -> None:
-        """Start after three steps; print at the end."""
-        step = trainer.global_step
-        if step == 3:
-            self.since = time.perf_counter()
-        if step == trainer.max_steps and trainer.is_global_zero:
-            rate = (step - 3) * 256 / (time.perf_counter() - self.since)
-            print(f"rate {rate}", flush=True)
+    return step
 
 
 def processes(count: int) -> float:
-    """Images per second at 256 images a step, the cores shared out among the processes."""
+    """Images per second, the cores shared out among so many processes."""
     threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // count))}
     text = subprocess.run(
         [sys.executable, __file__, "--worker", str(count)],
@@ -82,33 +58,34 @@ def processes(count: int) -> float:
 
 def worker(count: int) -> None:
     """A short training in so many processes."""
-    pl.Trainer(
+    trainer = quiet_trainer(
         accelerator="cpu",
         devices=count,
         strategy="ddp_fork" if count > 1 else "auto",
-        max_steps=3 + 3 * ROUNDS,
+        max_steps=15,
         limit_val_batches=0,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        logger=False,
-        callbacks=[Clock()],
-    ).fit(module(), our_data(256 // count))
+        callbacks=[Clock(3, TOGETHER, lambda rate: print(f"rate {rate}", flush=True))],
+    )
+    trainer.fit(combined_module(), our_data(TOGETHER // count))
 
 
 def main() -> None:
     """Measure, and save."""
-    save(
-        "scaling",
-        batch={batch: parts(batch, 32) for batch in (64, 128, 256, 512, 1024)},
-        size={size: parts(128, size) for size in (32, 64, 96)},
-        classes={classes: probe(classes) for classes in (10, 100, 1000)},
-        processes={count: processes(count) for count in (1, 2)},
-    )
+    given = options(rounds=5, worker=0)
+    if given.worker:
+        worker(given.worker)
+        return
+    cases = {"batch": [(batch, 32) for batch in (64, 128, 256, 512, 1024)], "size": [(128, s) for s in (32, 64, 96)]}
+    seconds = {}
+    for kind, settings in cases.items():
+        programs = {(*case, name): part for case in settings for name, part in parts(*case).items()}
+        times = alternate(programs, given.rounds)
+        place = 0 if kind == "batch" else 1
+        seconds[kind] = {case[place]: {n: times[*case, n] for n in ("views", "network", "loss")} for case in settings}
+    classes = alternate({count: probe(count) for count in (10, 100, 1000)}, 5 * given.rounds)
+    rates = [{count: processes(count) for count in (1, 2)} for _ in range(3)]
+    save("scaling", **seconds, classes=classes, processes={count: [rate[count] for rate in rates] for count in (1, 2)})
 
 
 if __name__ == "__main__":
-    if count := argument("worker", 0):
-        worker(count)
-    else:
-        main()
+    main()

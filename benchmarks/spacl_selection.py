@@ -1,11 +1,11 @@
 """Share of a SPACL training step that its selections take: ``python benchmarks/spacl_selection.py --batch 256``.
 
 Selection is all that plain contrast would not do: anchors, farthest points, screening. Programs take turns within one
-run, and a share is the median of the rounds' shares.
+run, and a share is the median of the rounds' shares, with its quartiles.
 """
 
 import torch
-from turns import argument, compare, save
+from turns import alternate, options, ratio, save
 
 from lit_hardcl import SPACL
 from lit_hardcl.functional import cosine_similarity, unit_vectors
@@ -13,7 +13,7 @@ from lit_hardcl.losses import hard_sets
 from lit_hardcl.models import ResNet
 
 
-def share(batch: int, views: int, supervision: str) -> float:
+def share(batch: int, views: int, supervision: str) -> tuple[float, float, float]:
     """Of a step (forward, selection, losses, backward) of the quick start's network on so many images."""
     torch.manual_seed(0)
     backbone = ResNet(10, width=32, stem="imagenet", in_channels=1)
@@ -36,14 +36,14 @@ def share(batch: int, views: int, supervision: str) -> float:
         hard_sets(candidates, 2, "dynamic", groups)
         module.criterion.kept(similarity, exclude)
 
-    return compare({"step": step, "selection": selection})["selection"]
+    return ratio(alternate({"step": step, "selection": selection}, rounds=15), "selection", "step")
 
 
 def main() -> None:
     """Print the shares, and save them."""
-    batch = argument("batch", 256)
+    batch = options(batch=256).batch
     shares = {supervision: share(batch, 4, supervision) for supervision in ("none", "labels")}
-    for supervision, value in shares.items():
+    for supervision, (value, *_) in shares.items():
         print(f"  supervision {supervision:8}{value:7.1%} of a step, pools of 4 views, batch {batch}")
     save("spacl_selection", batch=batch, shares=shares)
 

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from turns import ALLOCATOR, argument, save
+from turns import ALLOCATOR, options, save
 
 ROOT = Path(__file__).parent.parent
 PROGRAM = """
@@ -30,7 +30,7 @@ def main() -> None:
     """Measure, and save the seconds."""
     command = [sys.executable, "-c", PROGRAM, str(ROOT / "configs" / "quickstart.yaml")]
     seconds = []
-    for _ in range(argument("runs", 5)):
+    for _ in range(options(runs=5).runs):
         with tempfile.TemporaryDirectory() as folder:
             text = subprocess.run(
                 command, cwd=folder, env={**os.environ, **ALLOCATOR}, capture_output=True, text=True, check=True

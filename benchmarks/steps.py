@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import torch
-from turns import argument, save, take_turns
+from turns import options, save, take_turns
 
 PROGRAMS = str(Path(__file__).parent / "programs.py")
 VIEWS = [
@@ -28,10 +28,12 @@ STEPS = [
 
 def main() -> None:
     """Measure, and save the seconds and the peaks of memory."""
-    rounds, steps = argument("rounds", 8), argument("steps", 5)
+    given = options(rounds=8, steps=5)
     for result, names in (("views", VIEWS), ("steps", STEPS)):
         programs = {name: [PROGRAMS, name] for name in names}
-        seconds, peaks = take_turns(programs, rounds, steps, {"OMP_NUM_THREADS": str(torch.get_num_threads())})
+        seconds, peaks = take_turns(
+            programs, given.rounds, given.steps, {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+        )
         save(result, seconds=seconds, peaks=peaks)
 
 

@@ -4,8 +4,8 @@ Each program lives in a process group that is stopped while another has its turn
 nothing runs beside what is measured. A ratio is the median over rounds of the two programs' times in one round.
 """
 
+import argparse
 import contextlib
-import itertools
 import json
 import os
 import platform
@@ -24,6 +24,7 @@ RESULTS = Path(__file__).parent / "results"
 LOAD_BEFORE = os.getloadavg()[0]
 # Every program keeps its memory: see docs/performance.md.
 ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "17179869184"}
+COMBINED = {"pos_high": 0.15, "pos_low": 0.22, "margin": 0.03, "temperature_scale": 0.6}  # for CIFAR-10
 PACKAGES = ("torch", "torchvision", "lightning", "lightly", "pytorch-metric-learning", "kornia", "stable-pretraining")
 
 
@@ -90,16 +91,21 @@ def take_turns(
                 child = running[name]
                 os.killpg(child.pid, signal.SIGCONT)
                 for count in (1, steps):
-                    child.stdin.write(f"{count}\n")
-                    child.stdin.flush()
-                    answer = child.stdout.readline()
-                if not answer:
-                    raise RuntimeError(f"{name} ended in its turn:\n{_last(words[name])}")
+                    if not (answer := _answer(child, count)):
+                        raise RuntimeError(f"{name} ended in its turn:\n{_last(words[name])}")
                 os.killpg(child.pid, signal.SIGSTOP)
                 seconds[name].append(float(answer) / steps)
             print(f"  round {turn + 1} of {rounds}", file=sys.stderr)
         peaks = {name: resident("VmHWM", child.pid) for name, child in running.items()}
     return seconds, peaks
+
+
+def _answer(child: subprocess.Popen, count: int) -> str:
+    """Seconds that so many steps took; empty if the program is no more."""
+    with contextlib.suppress(BrokenPipeError):
+        child.stdin.write(f"{count}\n")
+        child.stdin.flush()
+    return child.stdout.readline()
 
 
 def _last(words: TextIO) -> str:
@@ -139,12 +145,6 @@ def ratio(seconds: dict[str, list[float]], of: str, to: str) -> tuple[float, flo
     return middle, low, high
 
 
-def compare(programs: dict[str, Callable[[], object]], rounds: int = 15) -> dict[str, float]:
-    """Median ratio of each function's time to the first one's."""
-    seconds = alternate(programs, rounds)
-    return {name: ratio(seconds, name, next(iter(programs)))[0] for name in programs}
-
-
 def save(name: str, **numbers: object) -> None:
     """Write a result with the machine and the versions it is of."""
     RESULTS.mkdir(exist_ok=True)
@@ -154,16 +154,21 @@ def save(name: str, **numbers: object) -> None:
         "cores": os.cpu_count(),
         "python": sys.version.split()[0],
     }
-    there = {package: _version(package) for package in PACKAGES}
-    load = [LOAD_BEFORE, os.getloadavg()[0]]  # far above 1 beforehand, somebody else was measuring too
-    record = {"machine": machine, "load": load, "versions": {name: v for name, v in there.items() if v}, **numbers}
+    versions = {package: version for package in PACKAGES if (version := _version(package))}
+    git = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=RESULTS, capture_output=True, text=True)
+    # A load far above 1 beforehand: somebody else was at work too.
+    record = {"machine": machine, "commit": git.stdout.strip(), "load": LOAD_BEFORE, "versions": versions, **numbers}
     (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
 
 
-def argument(name: str, default: int) -> int:
-    """An integer option of the command line."""
-    flags = dict(itertools.pairwise(sys.argv))
-    return int(flags.get(f"--{name}", default))
+def options(**defaults: int) -> argparse.Namespace:
+    """The program's options, whole numbers all of them."""
+    parser = argparse.ArgumentParser(
+        description=sys.modules["__main__"].__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    for name, default in defaults.items():
+        parser.add_argument(f"--{name}", type=int, default=default, help=f"{default} if not given")
+    return parser.parse_args()
 
 
 def _version(package: str) -> str | None:
