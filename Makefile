@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # glibc gives every large tensor back to the system and asks for it again; keeping the memory makes a training step on
-# a CPU take about two thirds of its time, for a resident size that stays at its peak.
+# a CPU take about four fifths of its time, for a resident size that stays at its peak: see docs/performance.md.
 export MALLOC_MMAP_MAX_ ?= 0
 export MALLOC_TRIM_THRESHOLD_ ?= 17179869184
 
@@ -33,7 +33,8 @@ format: .venv/installed-dev  ## rewrite the code in the house's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/installed .venv-bench/installed  ## compare speed with the usual libraries, in an environment of its own: 20 minutes
+bench: .venv/installed .venv-bench/installed  ## compare speed with the usual libraries, in an environment of its own: 25 minutes
+	# Programs without peers run in the ordinary environment.
 	for program in start scaling spacl_selection gpu; do $(BIN)/python benchmarks/$$program.py || exit 1; done
 	for program in losses steps; do .venv-bench/bin/python benchmarks/$$program.py || exit 1; done
 	$(BIN)/python benchmarks/page.py

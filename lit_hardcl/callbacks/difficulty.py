@@ -39,7 +39,10 @@ class ImageScores:
         indices: Int[Tensor, " anchors"],
         key_indices: Int[Tensor, " keys"],
     ) -> None:
-        """Add how strongly the images of a step stand in its selected pairs, without waiting for a device."""
+        """Add how strongly the images of a step stand in its selected pairs, without waiting for a device.
+
+        The similarities of ``pairs`` are overwritten, each part's before the next is asked for.
+        """
         of_anchors, of_keys = [], []
         for part in pairs:
             strength = part.similarity.clamp_(min=0).mul_(part.selected).div_(len(key_indices))
