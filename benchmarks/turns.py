@@ -155,9 +155,8 @@ def save(name: str, **numbers: object) -> None:
         "python": sys.version.split()[0],
     }
     versions = {package: version for package in PACKAGES if (version := _version(package))}
-    git = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=RESULTS, capture_output=True, text=True)
     # A load far above 1 beforehand: somebody else was at work too.
-    record = {"machine": machine, "commit": git.stdout.strip(), "load": LOAD_BEFORE, "versions": versions, **numbers}
+    record = {"machine": machine, "commit": _commit(), "load": LOAD_BEFORE, "versions": versions, **numbers}
     (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
 
 
@@ -169,6 +168,16 @@ def options(**defaults: int) -> argparse.Namespace:
     for name, default in defaults.items():
         parser.add_argument(f"--{name}", type=int, default=default, help=f"{default} if not given")
     return parser.parse_args()
+
+
+def _commit() -> str:
+    """The commit measured; with a plus if the code has changed since."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=RESULTS.parent, capture_output=True, text=True).stdout.strip()
+
+    changed = git("status", "--porcelain", "--", "../lit_hardcl", "*.py")
+    return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
 
 
 def _version(package: str) -> str | None:
