@@ -73,6 +73,12 @@ def test_a_ratio_is_of_times_of_one_round():
     assert ratio({"ours": [3.0], "theirs": [2.0]}, "ours", "theirs") == (1.5, 1.5, 1.5)
 
 
+def test_the_page_says_what_was_measured():
+    from page import text
+
+    assert (ROOT / "docs" / "performance.md").read_text() == text(), "run benchmarks/page.py"
+
+
 def test_a_target_is_met_or_missed_on_its_side():
     from page import row
 
