@@ -33,8 +33,8 @@ format: .venv/installed-dev  ## rewrite the code in the house's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Programs without peers run in the ordinary environment.
 bench: .venv/installed .venv-bench/installed  ## compare speed with the usual libraries, in an environment of its own: 25 minutes
-	# Programs without peers run in the ordinary environment.
 	for program in start scaling spacl_selection gpu; do $(BIN)/python benchmarks/$$program.py || exit 1; done
 	for program in losses steps; do .venv-bench/bin/python benchmarks/$$program.py || exit 1; done
 	$(BIN)/python benchmarks/page.py
