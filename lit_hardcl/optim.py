@@ -48,12 +48,18 @@ class WarmupCosine(LRScheduler):
         May be called again, when a training turns out to be shorter or longer.
 
         Raises:
-            ValueError: if ``total_steps`` is infinite: a cosine needs an end.
+            ValueError: if ``total_steps`` is infinite or, as Lightning says it of data without a length, negative: a
+                cosine needs an end.
         """
         if not self._is_open:
             return
         if not math.isfinite(total_steps):
             raise ValueError("WarmupCosine needs the end of training: set the trainer's max_epochs or max_steps")
+        if total_steps < 0:
+            raise ValueError(
+                f"WarmupCosine needs the number of steps, got {total_steps}: of data without a length set the "
+                "trainer's max_steps or limit_train_batches"
+            )
         self.total_steps = int(total_steps)
         for group, rate in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
             group["lr"] = rate

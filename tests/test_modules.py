@@ -192,3 +192,26 @@ def test_other_precisions_train(precision, tmp_path):
     fit = trainer(tmp_path, max_steps=8, precision=precision, callbacks=[losses])
     fit.fit(module, ContrastiveDataModule(batch_size=128))
     assert losses.values[-1] < losses.values[0]
+
+
+class Stateful(FlatNet):
+    """A backbone with an infinite buffer, such as an attention mask, and a state that is no tensor."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mask", torch.full((2,), -torch.inf))
+
+    def get_extra_state(self):
+        return {"calls": 3}
+
+    def set_extra_state(self, state):
+        self.calls = state["calls"]
+
+
+def test_a_backbone_may_have_infinite_buffers_and_an_extra_state():
+    module = SimCLR(Stateful(), 0.5)
+    module.on_save_checkpoint(checkpoint := {"state_dict": module.state_dict()})
+    module.on_load_checkpoint(checkpoint)
+    checkpoint["state_dict"]["backbone.mask"][0] = torch.nan
+    with pytest.raises(ValueError, match="weights stopped being finite"):
+        module.on_save_checkpoint(checkpoint)

@@ -62,3 +62,8 @@ def test_an_impossible_schedule_is_refused(settings):
 def test_a_training_without_end_is_refused():
     with pytest.raises(ValueError, match="max_epochs or max_steps"):
         WarmupCosine(optimizer()).fill_total_steps(math.inf)
+
+
+def test_data_without_a_length_are_refused_rather_than_trained_with_a_rate_of_0():
+    with pytest.raises(ValueError, match="got -1: of data without a length set the trainer's max_steps"):
+        WarmupCosine(optimizer()).fill_total_steps(-1)

@@ -138,7 +138,8 @@ def _write(planned: list[Training], baseline: str, metric: str, folder: Path, va
         option, places = number
         accuracies = {method: _over(comparison, method, places, metric, 100) for method in ordered}
         gaps = {method: _over(comparison, method, places, "similarity_gap", 1) for method in ordered}
-        against_number(accuracies, gaps, option).savefig(folder / f"{option}.png", dpi=150)
+        if any(accuracies.values()):
+            against_number(accuracies, gaps, option).savefig(folder / f"{option}.png", dpi=150)
 
 
 def _over(

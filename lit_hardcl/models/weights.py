@@ -28,10 +28,10 @@ def load_backbone(backbone: nn.Module, state: Mapping[str, Tensor], prefix: str 
 def misfit(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> str:
     """Say in what their weights differ from ours by name and shape; empty if in nothing."""
     missing, unexpected = sorted(ours.keys() - theirs.keys()), sorted(theirs.keys() - ours.keys())
-    both = sorted(name for name in ours.keys() & theirs.keys() if ours[name].shape != theirs[name].shape)
+    both = sorted(name for name in ours.keys() & theirs.keys() if _shape(ours[name]) != _shape(theirs[name]))
     if not (missing or unexpected or both):
         return ""
-    reshaped = [f"{name} ({tuple(theirs[name].shape)} there, {tuple(ours[name].shape)} here)" for name in both]
+    reshaped = [f"{name} ({_shape(theirs[name])} there, {_shape(ours[name])} here)" for name in both]
     return f"{_some(missing)} missing, {_some(unexpected)} unexpected, {_some(reshaped)} of another shape"
 
 
@@ -51,6 +51,11 @@ def _found(ours: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
     if not best:
         return ""
     raise ValueError(f"prefix must be given, since several fit: {', '.join(sorted(best))}")
+
+
+def _shape(value: object) -> tuple[int, ...] | None:
+    """Of a tensor; an extra state may be anything."""
+    return tuple(value.shape) if isinstance(value, Tensor) else None
 
 
 def _some(names: list[str]) -> str:

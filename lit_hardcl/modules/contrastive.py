@@ -93,8 +93,9 @@ class ContrastiveModule(pl.LightningModule):
             ValueError: naming the step.
         """
         self._stop_if_failed()
-        floats = [value for value in checkpoint.get("state_dict", {}).values() if value.is_floating_point()]
-        if floats and not torch.stack([value.isfinite().all() for value in floats]).all():
+        state = checkpoint.get("state_dict", {}).values()  # not tensors alone, where a backbone has an extra state
+        floats = [value for value in state if isinstance(value, Tensor) and value.is_floating_point()]
+        if floats and torch.stack([value.isnan().any() for value in floats]).any():
             self._failed_at = torch.tensor(float(self.global_step))
             self._stop_if_failed()
 

@@ -48,7 +48,7 @@ class RunRecord(SaveConfigCallback):
         if not self._written and trainer.is_global_zero:
             self._write_config(trainer)
             self._written = True
-        if isinstance(batch, (tuple, list)):
+        if isinstance(batch, (tuple, list)) and len(batch) > 1:
             self.images += len(batch[1]) * trainer.world_size
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
