@@ -127,3 +127,10 @@ def test_a_thinned_loader_keeps_images_of_the_whole_data_set():
 def test_no_image_is_refused():
     with pytest.raises(ValueError, match="no image"):
         extract_features(nn.Flatten(), [])
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_features_of_a_model_of_another_precision_are_float32(dtype):
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 3)).to(dtype)
+    batch = ([torch.randn(4, 3, 2, 2)], torch.arange(4), torch.arange(4))
+    assert extract_features(model, [batch]).features.dtype == torch.float32

@@ -40,12 +40,13 @@ def extract_features(
         ValueError: if there is no image.
     """
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    dtype = next((weight.dtype for weight in model.parameters() if weight.is_floating_point()), None)
     modes = {module: module.training for module in model.modules()}
     model.eval()
     rows: list[tuple[Tensor, Tensor, Tensor]] = []
     for raw in batches:
         views, targets, indices = (prepare(raw, 0) if prepare else raw)[:3]
-        features = [model(view.to(device)).flatten(1).float() for view in views[: None if combine else 1]]
+        features = [model(view.to(device, dtype)).flatten(1).float() for view in views[: None if combine else 1]]
         rows.append(((combine(features) if combine else features[0]).cpu(), targets.cpu(), indices.cpu()))
     for module, mode in modes.items():
         module.training = mode
