@@ -212,6 +212,16 @@ def test_a_backbone_may_have_infinite_buffers_and_an_extra_state():
     module = SimCLR(Stateful(), 0.5)
     module.on_save_checkpoint(checkpoint := {"state_dict": module.state_dict()})
     module.on_load_checkpoint(checkpoint)
-    checkpoint["state_dict"]["backbone.mask"][0] = torch.nan
+
+
+@pytest.mark.parametrize(
+    ("of", "value"),
+    [("mask", torch.nan), ("mask", torch.inf), ("weight", torch.nan), ("weight", torch.inf), ("weight", -torch.inf)],
+)
+def test_spoilt_weights_and_buffers_are_not_saved(of, value):
+    module = SimCLR(Stateful(), 0.5)
+    state = {name: part.clone() if torch.is_tensor(part) else part for name, part in module.state_dict().items()}
+    name = "backbone.mask" if of == "mask" else next(name for name, _ in module.named_parameters())
+    state[name].flatten()[0] = value
     with pytest.raises(ValueError, match="weights stopped being finite"):
-        module.on_save_checkpoint(checkpoint)
+        module.on_save_checkpoint({"state_dict": state})

@@ -93,9 +93,14 @@ class ContrastiveModule(pl.LightningModule):
             ValueError: naming the step.
         """
         self._stop_if_failed()
-        state = checkpoint.get("state_dict", {}).values()  # not tensors alone, where a backbone has an extra state
-        floats = [value for value in state if isinstance(value, Tensor) and value.is_floating_point()]
-        if floats and torch.stack([value.isnan().any() for value in floats]).any():
+        weights = {name for name, _ in self.named_parameters()}
+        spoilt = [
+            # A buffer may hold -inf, as attention masks do; what training has spoilt is infinite upwards, too.
+            (~value.isfinite() if name in weights else value.isnan() | value.isposinf()).any()
+            for name, value in checkpoint.get("state_dict", {}).items()
+            if isinstance(value, Tensor) and value.is_floating_point()  # a backbone's extra state may be anything
+        ]
+        if spoilt and torch.stack(spoilt).any():
             self._failed_at = torch.tensor(float(self.global_step))
             self._stop_if_failed()
 
