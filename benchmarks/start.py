@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 PROGRAM = """
 import os, sys, time
 import lightning.pytorch as pl
-from lit_hardcl.cli import command_line
+from lit_hardcl.cli.training import command_line
 
 class First(pl.Callback):
     def on_train_batch_end(self, *_):

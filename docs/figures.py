@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lit_hardcl import SPACL, ContrastiveDataModule, SimCLRCombined, SimilarityStatistics
-from lit_hardcl.callbacks.statistics import subset
+from lit_hardcl.callbacks.similarities import subset
 from lit_hardcl.evaluation import extract_features, of_rows
 from lit_hardcl.functional import cosine_similarity, difficult_pairs, unit_vectors
 from lit_hardcl.losses import hard_sets

@@ -1,11 +1,13 @@
-"""Gather rows across processes, with the gradient that belongs to them."""
+"""Rows of all processes, with the gradient that belongs to them, and who is whose key among them."""
 
 from typing import Any
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 from torch import distributed as dist
+
+from lit_hardcl.errors import Refusal
 
 
 def world_size() -> int:
@@ -43,6 +45,51 @@ def gather_uneven(rows: Shaped[Tensor, "rows *rest"]) -> Shaped[Tensor, "all_row
     gathered: list[Any] = [None] * world_size()
     dist.all_gather_object(gathered, rows.detach().cpu())
     return torch.cat(gathered).to(rows.device)
+
+
+class Keys:
+    """The keys of this process's anchors: all processes' rows, view by view, in each view process by process.
+
+    Anchors stand view by view as well: row ``view * batch + image``.
+
+    Args:
+        batch: images of this process; every process must have equally many.
+        views: of each image.
+        device: of the columns.
+        gathered: whether other processes' rows are keys too.
+
+    Attributes:
+        images: of all processes whose rows are keys.
+        own: column of each anchor itself.
+        positives: column of each anchor's next view; of two views, the other one.
+
+    Raises:
+        Refusal: if there is only one image.
+    """
+
+    def __init__(self, batch: int, views: int, device: torch.device, gathered: bool = True) -> None:
+        self.batch, self.views = batch, views
+        self.processes, self.rank = (world_size(), rank()) if gathered else (1, 0)
+        self.images = batch * self.processes
+        if self.images < 2:
+            raise Refusal(
+                f"a contrastive batch needs at least 2 images, got {self.images}: there is nothing to contrast"
+            )
+        first = torch.arange(batch, device=device) + self.rank * batch
+        self.own: Int[Tensor, " anchors"] = torch.cat([first + view * self.images for view in range(views)])
+        self.positives: Int[Tensor, " anchors"] = (self.own + self.images) % (views * self.images)
+
+    def of(self, rows: Shaped[Tensor, "anchors *rest"]) -> Shaped[Tensor, "keys *rest"]:
+        """What stands at the keys, if ``rows`` stands at the anchors; with its gradient."""
+        if self.processes == 1:
+            return rows
+        by_image = rows.unflatten(0, (self.views, self.batch)).transpose(0, 1).contiguous()
+        gathered = gather_with_gradient(by_image) if rows.requires_grad else gather(by_image)
+        return gathered.transpose(0, 1).flatten(0, 1)
+
+    def in_turn(self, keys: Shaped[Tensor, "keys *rest"]) -> Shaped[Tensor, "keys *rest"]:
+        """The keys in the order that one process with all images would have: every process's first, then second, ..."""
+        return keys.unflatten(0, (self.views, self.processes, self.batch)).transpose(1, 2).flatten(0, 2)
 
 
 def sum_across(*tensors: Tensor) -> None:

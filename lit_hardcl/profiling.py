@@ -16,7 +16,8 @@ from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.profilers import Profiler
 from torch import nn
 
-from lit_hardcl.losses.bands import DifficultRows
+from lit_hardcl.errors import Refusal
+from lit_hardcl.hardness.difficult_rows import DifficultRows
 from lit_hardcl.plots import check_figure_file, step_shares
 
 PARTS = ("data", "views", "forward", "selection", "loss", "backward", "optimizer", "callbacks", "logging", "other")
@@ -33,7 +34,7 @@ _ACTIONS = (  # part of a Lightning action, by the first of these that its name 
     ("lr_scheduler_step", "optimizer"),
     (".training_step", "other"),
 )
-_CHOICES = ("lit_hardcl.functional.selection", "lit_hardcl.functional.hard_sets", "lit_hardcl.losses.hard_sets")
+_CHOICES = ("lit_hardcl.functional.selection", "lit_hardcl.functional.pools", "lit_hardcl.hardness.hard_sets")
 
 
 class _EnoughError(Exception):
@@ -154,7 +155,7 @@ def profile_steps(
         ValueError: if ``steps`` is below 1 or ``warmup`` below 0, or the training ends before.
     """
     if steps < 1 or warmup < 0:
-        raise ValueError(f"steps must be at least 1 and warmup not negative, got {steps} and {warmup}")
+        raise Refusal(f"steps must be at least 1 and warmup not negative, got {steps} and {warmup}")
     profiler = StepProfiler(steps, warmup)
     trainer.profiler = profiler  # type: ignore[attr-defined]
     trainer.callbacks = [c for c in trainer.callbacks if not isinstance(c, (Checkpoint, SaveConfigCallback))]  # type: ignore[attr-defined]
@@ -180,7 +181,7 @@ def profile_steps(
         with contextlib.suppress(_EnoughError):
             trainer.fit(module, datamodule=data)
             if profiler.fetched < warmup + steps:
-                raise ValueError(
+                raise Refusal(
                     f"the training ended after {profiler.fetched} steps, before warmup and steps, {warmup} + {steps}: "
                     "ask for fewer steps or train longer"
                 )

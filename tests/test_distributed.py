@@ -8,7 +8,7 @@ from pathlib import Path
 import processes
 import pytest
 import torch
-from test_losses import METHODS
+from treatments import METHODS
 
 ROOT = Path(__file__).parent.parent
 

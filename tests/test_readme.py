@@ -7,9 +7,9 @@ import sys
 import pytest
 from commands import CONFIGS, ROOT
 
-from lit_hardcl.cli import CommandLine, command_line
-from lit_hardcl.subcommands import COMMANDS as SUBCOMMANDS
-from lit_hardcl.subcommands import run_command
+from lit_hardcl.cli.subcommands import COMMANDS as SUBCOMMANDS
+from lit_hardcl.cli.subcommands import run_command
+from lit_hardcl.cli.training import CommandLine, command_line
 
 README = (ROOT / "README.md").read_text()
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)

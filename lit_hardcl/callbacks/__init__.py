@@ -4,6 +4,6 @@ from lit_hardcl.callbacks.compiled import CompileBackbone
 from lit_hardcl.callbacks.filter import DifficultyFilter
 from lit_hardcl.callbacks.linear import OnlineLinearProbe
 from lit_hardcl.callbacks.neighbours import OnlineKNN
-from lit_hardcl.callbacks.statistics import SimilarityStatistics
+from lit_hardcl.callbacks.similarities import SimilarityStatistics
 
 __all__ = ["CompileBackbone", "DifficultyFilter", "OnlineKNN", "OnlineLinearProbe", "SimilarityStatistics"]

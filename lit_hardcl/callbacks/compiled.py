@@ -3,6 +3,8 @@
 import lightning.pytorch as pl
 from torch import nn
 
+from lit_hardcl.errors import Refusal
+
 
 class CompileBackbone(pl.Callback):
     """Runs ``pl_module.backbone`` through ``torch.compile`` while it is trained.
@@ -18,7 +20,7 @@ class CompileBackbone(pl.Callback):
         """Compile at the first call."""
         backbone = getattr(pl_module, "backbone", None)
         if not isinstance(backbone, nn.Module):
-            raise ValueError(f"CompileBackbone needs a module with a backbone, got {type(pl_module).__name__}")
+            raise Refusal(f"CompileBackbone needs a module with a backbone, got {type(pl_module).__name__}")
         backbone.compile()
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -8,12 +8,14 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from lit_hardcl.callbacks.difficulty import ImageScores, check_classes, check_shares, hardest, shares
 from lit_hardcl.callbacks.linear import OnlineLinearProbe
-from lit_hardcl.callbacks.score_files import read_scores, write_scores
-from lit_hardcl.callbacks.selection import band_of, check_own_band, selected_pairs, step_rows
-from lit_hardcl.files import log_folder
-from lit_hardcl.optim import fit_schedules
+from lit_hardcl.contract import read_step
+from lit_hardcl.errors import Refusal
+from lit_hardcl.hardness.band import band_of, check_own_band, selected_pairs
+from lit_hardcl.hardness.image_scores import ImageScores, check_classes, check_shares, hardest, shares
+from lit_hardcl.hardness.score_files import read_scores, write_scores
+from lit_hardcl.runs.layout import log_folder
+from lit_hardcl.schedules import fit_schedules
 
 
 class DifficultyFilter(pl.Callback):
@@ -38,8 +40,8 @@ class DifficultyFilter(pl.Callback):
 
     Several processes remove the same images; so does a run resumed from an epoch's end (from the validation of the
     epoch that filters, Lightning takes a step too many). Fewer images are fewer steps: a
-    :class:`~lit_hardcl.optim.WarmupCosine` without ``total_steps`` is fitted anew to what is left, with a small jump;
-    other schedules are not, and a resumed run may count its ``estimated_stepping_batches`` by kept images.
+    :class:`~lit_hardcl.schedules.WarmupCosine` without ``total_steps`` is fitted anew to what is left, with a small
+    jump; other schedules are not, and a resumed run may count its ``estimated_stepping_batches`` by kept images.
 
     All training images are those of the data module's ``train_images`` (``indices``, ``targets``) or, if it has none,
     the positions in its training data set. It needs one method, after which its ``train_dataloader`` is called again:
@@ -94,20 +96,20 @@ class DifficultyFilter(pl.Callback):
         each_share = [share] * len(at_epochs) if isinstance(share, (int, float)) else list(share)
         first = 0 if score == "given" else 1
         if score not in ("pairs", "margin", "given"):
-            raise ValueError(f"score must be 'pairs', 'margin' or 'given', got {score!r}")
+            raise Refusal(f"score must be 'pairs', 'margin' or 'given', got {score!r}")
         if not at_epochs or at_epochs[0] < first or sorted(set(at_epochs)) != list(at_epochs):
-            raise ValueError(
+            raise Refusal(
                 f"at_epochs must name one or more epochs, ascending, from {first} on for {score!r}, got {at_epochs}"
             )
         if len(each_share) != len(at_epochs) or not all(0 <= each < 1 for each in each_share):
-            raise ValueError(f"share must be in [0, 1), one for all or one for each of at_epochs, got {share}")
+            raise Refusal(f"share must be in [0, 1), one for all or one for each of at_epochs, got {share}")
         if restore_at is not None and (restore_at <= at_epochs[0] or restore_at in at_epochs):
-            raise ValueError(f"restore_at must come after the first of at_epochs and be none of them, got {restore_at}")
+            raise Refusal(f"restore_at must come after the first of at_epochs and be none of them, got {restore_at}")
         if (score == "given") != (scores_file is not None):
-            raise ValueError(f"scores_file goes with score='given' and only with it, got {scores_file} and {score!r}")
+            raise Refusal(f"scores_file goes with score='given' and only with it, got {scores_file} and {score!r}")
         check_own_band(pos_high, pos_low)
         if every_n_steps < 1:
-            raise ValueError(f"every_n_steps must be at least 1, got {every_n_steps}")
+            raise Refusal(f"every_n_steps must be at least 1, got {every_n_steps}")
         self.score, self.per_class, self.scores_file = score, per_class, scores_file
         self.share_at: dict[int, float] = dict(zip(at_epochs, each_share, strict=True))
         self.restore_at = restore_at
@@ -171,11 +173,11 @@ class DifficultyFilter(pl.Callback):
     ) -> None:
         """Score the images of this step; after an epoch's last step, filter or restore where the options say so."""
         if batch_idx % self.every_n_steps == 0 and self.score != "given":
-            features, targets, indices = step_rows(outputs)
+            features, targets, indices = read_step(outputs, indexed=True)
             if self.score == "margin":
                 if (logits := self._probe.scores(features.float())) is not None:
                     self._scores.add_margins(logits, targets, indices)
-            elif band := band_of(pl_module, self.pos_high, self.pos_low):
+            elif indices is not None and (band := band_of(pl_module, self.pos_high, self.pos_low)):
                 self._scores.add_pairs(selected_pairs(features, band), targets, indices, band.keys(indices))
         # Not at the end of the epoch: a checkpoint of its validation would miss it, and Lightning not make up for it.
         if trainer.is_last_batch or batch_idx + 1 >= trainer.num_training_batches:
@@ -229,19 +231,19 @@ class DifficultyFilter(pl.Callback):
 
     def _check_needs(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not callable(getattr(self._data, "keep", None)):
-            raise ValueError(
+            raise Refusal(
                 "DifficultyFilter needs a data module with a method keep(indices), got "
                 f"{type(self._data).__name__}: the class's docstring shows one"
             )
         last = trainer.max_epochs
         late = [epoch for epoch in (*self.share_at, self.restore_at or 0) if last and 0 < last <= epoch]
         if late and not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            raise ValueError(f"at_epochs and restore_at must be below max_epochs={last}, got {late[0]}")
+            raise Refusal(f"at_epochs and restore_at must be below max_epochs={last}, got {late[0]}")
         if self.score == "pairs" and band_of(pl_module, self.pos_high, self.pos_low) is None:
-            raise ValueError(
+            raise Refusal(
                 "score='pairs' needs a band of selected pairs, but neither the filter nor the module's criterion has "
                 "one: give pos_high (about one over the number of classes) and pos_low"
             )
         self._probe = next((each for each in trainer.callbacks if isinstance(each, OnlineLinearProbe)), None)  # type: ignore[attr-defined]
         if self.score == "margin" and self._probe is None:
-            raise ValueError("score='margin' needs an OnlineLinearProbe among the trainer's callbacks, got none")
+            raise Refusal("score='margin' needs an OnlineLinearProbe among the trainer's callbacks, got none")

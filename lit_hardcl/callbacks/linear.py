@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lit_hardcl import distributed
-from lit_hardcl.callbacks.online import OnlineEvaluator, trained
+from lit_hardcl.callbacks.online import OnlineEvaluator
+from lit_hardcl.contract import read_step
+from lit_hardcl.errors import Refusal
 
 
 class OnlineLinearProbe(OnlineEvaluator):
@@ -41,7 +43,7 @@ class OnlineLinearProbe(OnlineEvaluator):
     ) -> None:
         super().__init__(num_classes)
         if not learning_rate > 0 or not weight_decay >= 0 or every_n_steps < 1:
-            raise ValueError(
+            raise Refusal(
                 "learning_rate must be positive, weight_decay not negative and every_n_steps at least 1, got "
                 f"{learning_rate}, {weight_decay} and {every_n_steps}"
             )
@@ -68,7 +70,8 @@ class OnlineLinearProbe(OnlineEvaluator):
         """Take one step of the probe's own training."""
         if batch_idx % self.every_n_steps:
             return
-        features, targets = trained(outputs)
+        features, targets, _ = read_step(outputs)
+        features = features.float()
         probe, optimizer = self._probe_and_optimizer(features)
         with torch.enable_grad(), torch.autocast(features.device.type, enabled=False):
             loss = F.cross_entropy(probe(features), targets, ignore_index=-1, reduction="sum")
@@ -99,7 +102,7 @@ class OnlineLinearProbe(OnlineEvaluator):
             if self._restored:
                 here, there = tuple(probe.weight.shape), tuple(self._restored["probe"]["weight"].shape)
                 if here != there:
-                    raise ValueError(
+                    raise Refusal(
                         f"the checkpoint's linear probe is for {there[0]} classes and {there[1]} features, "
                         f"but here are {here[0]} and {here[1]}"
                     )

@@ -9,7 +9,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lit_hardcl import distributed
-from lit_hardcl.callbacks.online import OnlineEvaluator, trained
+from lit_hardcl.callbacks.online import OnlineEvaluator
+from lit_hardcl.contract import read_step
+from lit_hardcl.errors import Refusal
 from lit_hardcl.evaluation import extract_features, thinned
 from lit_hardcl.evaluation.classify import knn_scores
 
@@ -39,7 +41,7 @@ class OnlineKNN(OnlineEvaluator):
     ) -> None:
         super().__init__(num_classes)
         if k < 1 or not temperature > 0 or bank_size < 1:
-            raise ValueError(
+            raise Refusal(
                 f"k and bank_size must be at least 1 and temperature positive, got {k}, {bank_size} and {temperature}"
             )
         self.k = k
@@ -61,8 +63,8 @@ class OnlineKNN(OnlineEvaluator):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Remember the features of this step."""
-        features, targets = trained(outputs)
-        self._rows.append((F.normalize(features), targets))
+        features, targets, _ = read_step(outputs)
+        self._rows.append((F.normalize(features.float()), targets))
         while sum(len(rows[1]) for rows in self._rows[1:]) >= self._own_size():
             del self._rows[0]
 

@@ -8,6 +8,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lit_hardcl import distributed
+from lit_hardcl.contract import evaluated
+from lit_hardcl.errors import Refusal
 
 
 class OnlineEvaluator(pl.Callback):
@@ -30,7 +32,7 @@ class OnlineEvaluator(pl.Callback):
 
     def __init__(self, num_classes: int | None = None) -> None:
         if num_classes is not None and num_classes < 1:
-            raise ValueError(f"num_classes must be at least 1, got {num_classes}")
+            raise Refusal(f"num_classes must be at least 1, got {num_classes}")
         self.num_classes = num_classes
         self._classes = num_classes or 0
         self._ranked: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -43,12 +45,12 @@ class OnlineEvaluator(pl.Callback):
         """Find out the number of classes."""
         classes = self.num_classes or getattr(getattr(trainer, "datamodule", None), "num_classes", None)
         if classes is None:
-            raise ValueError(f"{type(self).__name__} needs num_classes: the data module does not say it")
+            raise Refusal(f"{type(self).__name__} needs num_classes: the data module does not say it")
         self._classes = int(classes)
         for name in ("train_images", "held_out_images") if stage == "fit" else ():
             images = getattr(trainer.datamodule, name, None)  # type: ignore[attr-defined]
             if images is not None and not (images.targets >= 0).any():
-                raise ValueError(
+                raise Refusal(
                     f"{type(self).__name__} needs labels, but of the {name.replace('_', ' ')} none has one: leave the "
                     "callback out"
                 )
@@ -69,7 +71,7 @@ class OnlineEvaluator(pl.Callback):
         """Rank the classes of every image."""
         if dataloader_idx > 0:
             return
-        features, targets, indices = _evaluated(pl_module, outputs, batch)
+        features, targets, indices = evaluated(pl_module, outputs, batch)
         scores = self.scores(features.float())
         if scores is not None:
             ranked = scores.topk(min(5, scores.shape[1]), dim=1).indices
@@ -103,30 +105,6 @@ class OnlineEvaluator(pl.Callback):
             if top == 1 or self._classes > top:
                 share = hits[:, :top].sum() / len(hits)
                 self.log(f"{stage}_{self.name}_top{top}", share, sync_dist=True, prog_bar=top == 1)  # type: ignore[attr-defined]
-
-
-def trained(outputs: Any) -> tuple[Float[Tensor, "rows width"], Int[Tensor, " rows"]]:
-    """Features, detached and in float32, and targets of a training step.
-
-    Raises:
-        ValueError: if the step did not return them, or not one target per image.
-    """
-    if not isinstance(outputs, dict) or not {"features", "targets"} <= outputs.keys():
-        raise ValueError('online evaluation needs a training_step that returns {"loss", "features", "targets"}')
-    features, targets = outputs["features"].detach().float(), outputs["targets"]
-    if len(targets) == 0 or len(features) % len(targets):
-        raise ValueError(f"features must be one row per view and image, got {len(features)} for {len(targets)} targets")
-    return features, targets.repeat(len(features) // len(targets))
-
-
-def _evaluated(pl_module: pl.LightningModule, outputs: Any, batch: Any) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Features, targets and indices of an evaluation step, from what it returned or else from its batch."""
-    if isinstance(outputs, dict) and {"features", "targets"} <= outputs.keys():
-        return outputs["features"].detach(), outputs["targets"], outputs.get("indices")
-    images, targets, *rest = batch
-    with torch.no_grad():
-        features = pl_module(images[0] if isinstance(images, (list, tuple)) else images)
-    return features.flatten(1), targets, rest[0] if rest and isinstance(rest[0], Tensor) else None
 
 
 def first_of_each(indices: Int[Tensor, " rows"]) -> Bool[Tensor, " rows"]:

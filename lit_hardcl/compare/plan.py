@@ -10,6 +10,8 @@ from typing import Any
 
 from jsonargparse.typing import Path_fr
 
+from lit_hardcl.errors import Refusal
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -66,9 +68,9 @@ def trainings(
     """
     for name in (*methods, *variants):
         if not as_folder(name).strip("."):
-            raise ValueError(f"a name needs a letter or a digit, got {name!r}")
+            raise Refusal(f"a name needs a letter or a digit, got {name!r}")
     if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
-        raise ValueError(f"seeds must be different numbers from 0 on, at least one, got {list(seeds)}")
+        raise Refusal(f"seeds must be different numbers from 0 on, at least one, got {list(seeds)}")
     planned = []
     for seed in seeds:
         for variant, its in (variants or {"": Arm()}).items():
@@ -83,7 +85,7 @@ def trainings(
                 folder = output / "runs" / name / f"seed_{seed}"
                 planned.append(Training(method, variant, seed, folder, tuple(arguments)))
     if len({training.folder for training in planned}) < len(planned):
-        raise ValueError(f"names must differ in letters or digits, got {[*methods]} and {[*variants]}")
+        raise Refusal(f"names must differ in letters or digits, got {[*methods]} and {[*variants]}")
     return planned
 
 

@@ -14,7 +14,8 @@ from typing import Any
 import yaml
 
 from lit_hardcl.compare.plan import Training
-from lit_hardcl.report import differences, read_checkpoint
+from lit_hardcl.errors import Refusal
+from lit_hardcl.runs import differences, read_checkpoint
 
 try:
     import fcntl
@@ -42,7 +43,7 @@ def check_same_options(training: Training, options: dict[str, Any]) -> None:
     for file in training.folder.rglob("config.yaml"):
         here, there = (_identity(given) for given in (options, yaml.safe_load(file.read_text())))
         if lines := differences(_common(here, there), _common(there, here)):
-            raise ValueError(
+            raise Refusal(
                 f"{training.folder} holds a run with other options: choose another --output, or remove that folder\n  "
                 + "\n  ".join(lines[:5])
             )
@@ -74,7 +75,7 @@ def alone_in(folder: Path) -> Iterator[int]:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise ValueError(f"another comparison, or a run that it left behind, is at work in {folder}") from None
+                raise Refusal(f"another comparison, or a run that it left behind, is at work in {folder}") from None
         yield file.fileno()
 
 

@@ -1,13 +1,14 @@
 """Data: data sets by name, their variants, and batches of random views made on the device."""
 
-from lit_hardcl.data.augmentation import Augmentation
-from lit_hardcl.data.batch import Batch, RawBatch
+from lit_hardcl.contract import Batch
 from lit_hardcl.data.datamodule import ContrastiveDataModule
-from lit_hardcl.data.draws import draw
 from lit_hardcl.data.images import Images
+from lit_hardcl.data.raw_batch import RawBatch
 from lit_hardcl.data.registry import DATASETS, DataSet
 from lit_hardcl.data.variants import keep, long_tail, mix_classes, subset, without_mixed
-from lit_hardcl.data.views import clean_view, random_views
+from lit_hardcl.views.batch_views import clean_view, random_views
+from lit_hardcl.views.draws import draw
+from lit_hardcl.views.recipe import Augmentation
 
 __all__ = [
     "DATASETS",

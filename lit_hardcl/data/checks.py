@@ -3,32 +3,34 @@
 import json
 from pathlib import Path
 
+from lit_hardcl.errors import Refusal
+
 
 def check_at_least(lowest: int, **settings: int) -> None:
     """Raise a ValueError that names the setting, the rule and the value, if one of them is too small."""
     for name, value in settings.items():
         if name == "batch_size" and value == 1:
-            raise ValueError("batch_size must be at least 2, got 1: a contrastive batch needs two images")
+            raise Refusal("batch_size must be at least 2, got 1: a contrastive batch needs two images")
         if value < lowest:
-            raise ValueError(f"{name} must be at least {lowest}, got {value}")
+            raise Refusal(f"{name} must be at least {lowest}, got {value}")
 
 
 def check_mix_fraction(fraction: float) -> None:
     """Raise a ValueError unless the fraction is one."""
     if not 0 <= fraction <= 1:
-        raise ValueError(f"mix_fraction must lie in 0 ... 1, got {fraction}")
+        raise Refusal(f"mix_fraction must lie in 0 ... 1, got {fraction}")
 
 
 def check_imbalance(imbalance: float) -> None:
     """Raise a ValueError unless the largest class over the smallest can be this number."""
     if not 1 <= imbalance < float("inf"):
-        raise ValueError(f"imbalance, the largest class over the smallest, must be at least 1, got {imbalance}")
+        raise Refusal(f"imbalance, the largest class over the smallest, must be at least 1, got {imbalance}")
 
 
 def check_a_batch_fits(images: int, processes: int, batch_size: int) -> None:
     """Raise a ValueError unless each process has a whole batch of training images."""
     if images // processes < batch_size:
-        raise ValueError(
+        raise Refusal(
             f"batch_size must be at most the number of training images per process, {images // processes}, "
             f"got {batch_size}: not one whole batch would be left; lower --data.batch_size"
         )
@@ -46,20 +48,16 @@ def read_indices(source: str | list[int]) -> list[int]:
         return source
     path = Path(source)
     if not path.is_file():
-        raise ValueError(f"train_indices must be a list or a file, but there is no file {source}")
+        raise Refusal(f"train_indices must be a list or a file, but there is no file {source}")
     text = path.read_text()
     try:
         found = json.loads(text) if text.lstrip()[:1] in ("[", "{") else [int(line) for line in text.split()]
     except ValueError as error:
-        raise ValueError(
-            f"train_indices must hold one whole number a line or a JSON list; {source}: {error}"
-        ) from error
+        raise Refusal(f"train_indices must hold one whole number a line or a JSON list; {source}: {error}") from error
     if isinstance(found, dict):
         found = found.get("indices")
     if not isinstance(found, list):
-        raise ValueError(
-            f"train_indices must hold a list, or a mapping with one under 'indices', got neither: {source}"
-        )
+        raise Refusal(f"train_indices must hold a list, or a mapping with one under 'indices', got neither: {source}")
     if not all(type(index) is int for index in found):
-        raise ValueError(f"train_indices must hold whole numbers only, got others in {source}")
+        raise Refusal(f"train_indices must hold whole numbers only, got others in {source}")
     return found

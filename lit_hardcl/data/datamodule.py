@@ -12,15 +12,16 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler
 
-from lit_hardcl.data.augmentation import Augmentation
-from lit_hardcl.data.batch import Batch, RawBatch
+from lit_hardcl.contract import Batch
 from lit_hardcl.data.checks import check_a_batch_fits, check_at_least, check_imbalance, check_mix_fraction, read_indices
 from lit_hardcl.data.images import Images
 from lit_hardcl.data.loading import CleanBatches, RandomBatches, TrainingSampler, as_fetched
+from lit_hardcl.data.raw_batch import RawBatch
 from lit_hardcl.data.registry import data_set
 from lit_hardcl.data.variants import keep, long_tail, mix_classes, rows_of, subset, without_mixed
-from lit_hardcl.data.views import clean_view as without_randomness
-from lit_hardcl.data.views import compiled_views, random_views
+from lit_hardcl.views.batch_views import clean_view as without_randomness
+from lit_hardcl.views.batch_views import compiled_views, random_views
+from lit_hardcl.views.recipe import Augmentation
 
 
 class ContrastiveDataModule(LightningDataModule):

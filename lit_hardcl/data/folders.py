@@ -13,6 +13,7 @@ from torchvision.datasets.utils import download_and_extract_archive
 from torchvision.transforms.v2.functional import pil_to_tensor, resize
 
 from lit_hardcl.data.images import Images, in_memory
+from lit_hardcl.errors import Refusal
 
 _TINY = "tiny-imagenet-200"
 _TINY_SIZE = 64
@@ -28,11 +29,11 @@ def image_folder(root: Path, train: bool, download: bool) -> Images:
     split = root / ("train" if train else "val")
     unknown = sorted(set(_classes(split, download)) - set(names))
     if unknown:
-        raise ValueError(f"held-out classes must be among the training classes, got {unknown[:5]} in {split}")
+        raise Refusal(f"held-out classes must be among the training classes, got {unknown[:5]} in {split}")
     numbers = {name: number for number, name in enumerate(names)}
     found = make_dataset(split, numbers, extensions=IMG_EXTENSIONS, allow_empty=True)
     if not found:
-        raise ValueError(f"a data set needs at least one image, got none in {split} ({', '.join(IMG_EXTENSIONS)})")
+        raise Refusal(f"a data set needs at least one image, got none in {split} ({', '.join(IMG_EXTENSIONS)})")
     files, targets = zip(*found, strict=True)
     return Images(torch.tensor(targets), tuple(names), torch.arange(len(files)), files=np.array(files))
 
@@ -48,7 +49,7 @@ def tiny_imagenet(root: Path, train: bool, download: bool) -> Images:
         address = f"http://cs231n.stanford.edu/{_TINY}.zip"
         download_and_extract_archive(address, str(root), md5="90528d7ca1a48142e341f4ef8d21d0de")
     if not (folder / "train").is_dir() or not (folder / "val" / "val_annotations.txt").is_file():
-        raise ValueError(
+        raise Refusal(
             f"data_dir must hold tiny_imagenet, but {folder} is not there, or not all of it; "
             f"let it be downloaded with --data.download=true, or unpack {_TINY}.zip into {root}"
         )
@@ -61,7 +62,7 @@ def tiny_imagenet(root: Path, train: bool, download: bool) -> Images:
         files = [folder / "val" / "images" / name for name, _ in sorted(lines)]
         targets = [numbers[label] for _, label in sorted(lines)]
     if not files:
-        raise ValueError(f"a data set needs at least one image, got none in {folder}")
+        raise Refusal(f"a data set needs at least one image, got none in {folder}")
     with ThreadPoolExecutor() as threads:
         pixels = torch.stack(list(threads.map(_tiny, files)))
     return in_memory(pixels, targets, _words(folder / "words.txt", list(numbers)))
@@ -77,7 +78,7 @@ def decoded(file: str | Path) -> UInt8[Tensor, "3 height width"]:
         with Image.open(file) as image:
             return pil_to_tensor(image.convert("RGB"))
     except (OSError, SyntaxError, ValueError) as error:  # what PIL raises depends on where the file is broken
-        raise ValueError(f"an image file cannot be read: {file} ({error}); replace or remove it") from error
+        raise Refusal(f"an image file cannot be read: {file} ({error}); replace or remove it") from error
 
 
 def _tiny(file: Path) -> Tensor:
@@ -91,7 +92,7 @@ def _classes(folder: Path, download: bool) -> list[str]:
     names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     if not names:
         advice = "; image_folder cannot be downloaded" if download else ""
-        raise ValueError(
+        raise Refusal(
             f"data_dir must hold image_folder as train/CLASS/* and val/CLASS/*, got no class in {folder}{advice}"
         )
     return names

@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
 
+from lit_hardcl.errors import Refusal
+
 
 @dataclass(frozen=True)
 class Images:
@@ -35,11 +37,11 @@ class Images:
     def __post_init__(self) -> None:
         content = self.pixels if self.files is None else self.files
         if content is None or (self.pixels is not None and self.files is not None):
-            raise ValueError("images are either pixels or files, got both or none of them")
+            raise Refusal("images are either pixels or files, got both or none of them")
         if len(content) == 0:
-            raise ValueError("a data set needs at least one image, got none")
+            raise Refusal("a data set needs at least one image, got none")
         if not len(content) == len(self.targets) == len(self.indices):
-            raise ValueError(
+            raise Refusal(
                 "every image needs one target and one index, got "
                 f"{len(content)} images, {len(self.targets)} targets, {len(self.indices)} indices"
             )

@@ -9,13 +9,14 @@ from torch import Tensor
 from torch.utils.data import Dataset, DistributedSampler
 from torchvision.transforms.v2.functional import center_crop, resize, resized_crop
 
-from lit_hardcl.data.augmentation import Augmentation
-from lit_hardcl.data.batch import Batch, RawBatch
-from lit_hardcl.data.crops import crop_boxes
-from lit_hardcl.data.draws import draw, draw_at, generator_of
+from lit_hardcl.contract import Batch
 from lit_hardcl.data.folders import decoded
 from lit_hardcl.data.images import Images
-from lit_hardcl.data.views import clean_view
+from lit_hardcl.data.raw_batch import RawBatch
+from lit_hardcl.views.batch_views import clean_view
+from lit_hardcl.views.crops import crop_boxes
+from lit_hardcl.views.draws import draw, draw_at, generator_of
+from lit_hardcl.views.recipe import Augmentation
 
 _SHORTER_SIDE = 1.14  # of the view's size, before the central crop: 256 for 224, as ImageNet is evaluated
 

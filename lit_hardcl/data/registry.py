@@ -6,10 +6,11 @@ from pathlib import Path
 
 from torchvision.datasets import FashionMNIST
 
-from lit_hardcl.data.augmentation import Augmentation
 from lit_hardcl.data.folders import image_folder, tiny_imagenet
 from lit_hardcl.data.images import Images
 from lit_hardcl.data.sources import cifar10, cifar100, cifar100_coarse_targets, digits, fashion_mnist, stl10
+from lit_hardcl.errors import Refusal
+from lit_hardcl.views.recipe import Augmentation
 
 
 @dataclass(frozen=True)
@@ -125,5 +126,5 @@ def data_set(name: str) -> DataSet:
         ValueError: listing the known names.
     """
     if name not in DATASETS:
-        raise ValueError(f"dataset must be one of {', '.join(sorted(DATASETS))}, got {name!r}")
+        raise Refusal(f"dataset must be one of {', '.join(sorted(DATASETS))}, got {name!r}")
     return DATASETS[name]

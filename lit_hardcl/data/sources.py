@@ -13,6 +13,7 @@ from torch.nn.functional import interpolate
 from torchvision.datasets import CIFAR10, CIFAR100, STL10, FashionMNIST
 
 from lit_hardcl.data.images import Images, in_memory
+from lit_hardcl.errors import Refusal
 
 
 def digits(root: Path, train: bool, download: bool) -> Images:
@@ -53,7 +54,7 @@ def cifar100_coarse_targets(root: Path) -> list[int]:
     """
     file = root / CIFAR100.base_folder / "train"
     if not file.is_file():
-        raise ValueError(f"data_dir must hold CIFAR100, but there is no file {file}")
+        raise Refusal(f"data_dir must hold CIFAR100, but there is no file {file}")
     batch = pickle.loads(file.read_bytes(), encoding="latin1")
     coarse = dict(zip(batch["fine_labels"], batch["coarse_labels"], strict=True))
     return [coarse[fine] for fine in sorted(coarse)]
@@ -78,7 +79,7 @@ def _read(source: Callable[..., Any], root: Path, download: bool, advice: str, *
     try:
         return source(root, download=download, **split)
     except RuntimeError as error:
-        raise ValueError(
+        raise Refusal(
             f"data_dir must hold {source.__name__}, but {root} does not hold all of it ({error}); "
             f"let it be downloaded with --data.download=true, {advice}"
         ) from error

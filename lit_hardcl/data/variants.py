@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lit_hardcl.data.checks import check_imbalance, check_mix_fraction
 from lit_hardcl.data.images import Images
+from lit_hardcl.errors import Refusal
 
 
 def keep(images: Images, indices: Sequence[int] | Tensor) -> Images:
@@ -25,15 +26,15 @@ def rows_of(images: Images, indices: Sequence[int] | Tensor) -> Tensor:
     """Return the rows at which these original indices stand, ascending; raises as `keep`."""
     wanted = torch.as_tensor(indices).flatten()
     if len(wanted) == 0:
-        raise ValueError("indices to keep must name at least one image, got none")
+        raise Refusal("indices to keep must name at least one image, got none")
     if wanted.dtype == torch.bool or wanted.is_floating_point():
-        raise ValueError(f"indices to keep must be whole numbers, got {wanted.dtype}; for a mask, pass mask.nonzero()")
+        raise Refusal(f"indices to keep must be whole numbers, got {wanted.dtype}; for a mask, pass mask.nonzero()")
     values, counts = wanted.cpu().long().unique(return_counts=True)
     if (counts > 1).any():
-        raise ValueError(f"indices to keep must not repeat, got more than one {_some(values[counts > 1])}")
+        raise Refusal(f"indices to keep must not repeat, got more than one {_some(values[counts > 1])}")
     there = torch.isin(values, images.indices)
     if not there.all():
-        raise ValueError(
+        raise Refusal(
             f"indices to keep must be among the {len(images)} training images "
             f"({int(images.indices.min())} ... {int(images.indices.max())}), got {_some(values[~there])}"
         )
@@ -50,7 +51,7 @@ def subset(images: Images, size: int | None, seed: int) -> Images:
         return images
     classes, counts = images.targets.unique(return_counts=True)
     if not len(classes) <= size <= len(images) - len(classes) or counts.min() < 2:
-        raise ValueError(
+        raise Refusal(
             f"train_size must leave images of every class in and out, or be all {len(images)} images, got {size} with "
             f"{len(classes)} classes, the smallest of {counts.min()} images"
         )
@@ -71,10 +72,10 @@ def mix_classes(images: Images, fraction: float, seed: int) -> Images:
     if fraction == 0:
         return images
     if images.pixels is None:
-        raise ValueError(f"mix_fraction needs images in memory, got {fraction} with images in files; set it to 0")
+        raise Refusal(f"mix_fraction needs images in memory, got {fraction} with images in files; set it to 0")
     classes = _labels(images, "mix_fraction")
     if classes.min() == classes.max():
-        raise ValueError("mix_fraction needs images of at least two classes, got one")
+        raise Refusal("mix_fraction needs images of at least two classes, got one")
     random = np.random.default_rng((seed, 1))
     chosen = np.sort(random.permutation(len(images))[: round(fraction * len(images))])
     partners = np.empty_like(chosen)
@@ -98,7 +99,7 @@ def without_mixed(images: Images) -> Images:
     if images.mixed is None:
         return images
     if images.mixed.all():
-        raise ValueError(f"remove_mixed must leave an image, but all {len(images)} are mixed; lower mix_fraction")
+        raise Refusal(f"remove_mixed must leave an image, but all {len(images)} are mixed; lower mix_fraction")
     return images.take((~images.mixed).nonzero().flatten())
 
 
@@ -127,7 +128,7 @@ def long_tail(images: Images, imbalance: float, seed: int) -> Images:
 def _labels(images: Images, option: str) -> np.ndarray:
     unlabelled = int((images.targets < 0).sum())
     if unlabelled:
-        raise ValueError(f"{option} needs a label on every image, got {unlabelled} images without one; leave it out")
+        raise Refusal(f"{option} needs a label on every image, got {unlabelled} images without one; leave it out")
     return images.targets.numpy()
 
 

@@ -1,7 +1,6 @@
 """What features are worth: extraction, classification on frozen features, statistics."""
 
 from lit_hardcl.evaluation.classify import fit_linear_probe, knn_predict, logistic_predict
-from lit_hardcl.evaluation.coreset import latent_classes, mean_direction, select_core
 from lit_hardcl.evaluation.features import Features, extract_features, of_rows, random_view_batches, thinned
 from lit_hardcl.evaluation.frozen import (
     FrozenFeatures,
@@ -15,7 +14,8 @@ from lit_hardcl.evaluation.frozen import (
     unmixed,
 )
 from lit_hardcl.evaluation.geometry import alignment, rank_me, uniformity
-from lit_hardcl.evaluation.statistics import SimilarityLevels, difficult_examples, pair_similarities, similarity_levels
+from lit_hardcl.evaluation.levels import SimilarityLevels, difficult_examples, pair_similarities, similarity_levels
+from lit_hardcl.hardness.cores import latent_classes, mean_direction, select_core
 
 __all__ = [
     "Features",

@@ -8,6 +8,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lit_hardcl.errors import Refusal
 from lit_hardcl.functional import cosine_similarity
 
 
@@ -57,11 +58,11 @@ def knn_scores(
         ValueError: if ``k`` or ``temperature`` is not positive, or no row of the bank has a label.
     """
     if k < 1 or not temperature > 0:
-        raise ValueError(f"k must be at least 1 and temperature positive, got k={k} and temperature={temperature}")
+        raise Refusal(f"k must be at least 1 and temperature positive, got k={k} and temperature={temperature}")
     labelled = bank_targets >= 0
     bank, bank_targets = bank[labelled], bank_targets[labelled]
     if len(bank) == 0:
-        raise ValueError("nearest neighbours need labels, but no row of the bank has one")
+        raise Refusal("nearest neighbours need labels, but no row of the bank has one")
     scores = []
     for queries in features.split(chunk):
         nearest = cosine_similarity(queries, bank).topk(min(k, len(bank)), dim=1)
@@ -102,11 +103,11 @@ def fit_linear_probe(
         ValueError: if no image has a label, or a number is not positive.
     """
     if epochs < 1 or batch_size < 1 or not learning_rate > 0:
-        raise ValueError(f"epochs={epochs}, batch_size={batch_size} and learning_rate={learning_rate} must be positive")
+        raise Refusal(f"epochs={epochs}, batch_size={batch_size} and learning_rate={learning_rate} must be positive")
     labelled = targets >= 0
     features, targets = features[labelled].float(), targets[labelled]
     if len(features) == 0:
-        raise ValueError("a linear probe needs labels, but no image has one")
+        raise Refusal("a linear probe needs labels, but no image has one")
     if standardise:
         mean, std = features.mean(dim=0), features.std(dim=0, correction=0).clamp(min=1e-6)
         learning_rate /= features.shape[1] ** 0.5
@@ -157,7 +158,7 @@ def logistic_predict(
     rows = labelled[torch.linspace(0, len(labelled) - 1, min(len(labelled), max_images)).round().long()]
     classes = bank_targets[rows].unique()
     if len(classes) < 2:
-        raise ValueError(f"a logistic regression needs labels of at least two classes, got {classes.tolist()}")
+        raise Refusal(f"a logistic regression needs labels of at least two classes, got {classes.tolist()}")
     regression = make_pipeline(StandardScaler(), LogisticRegression(max_iter=max_iter))
     regression.fit(bank[rows].cpu().numpy(), bank_targets[rows].cpu().numpy())
     return torch.from_numpy(regression.predict(features.cpu().numpy())).to(bank_targets)

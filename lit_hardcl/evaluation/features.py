@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Subset
 
 from lit_hardcl.data import Batch, ContrastiveDataModule, Images, RawBatch
 from lit_hardcl.data.loading import Pick, RandomBatches, as_fetched
+from lit_hardcl.errors import Refusal
 
 
 class Features(NamedTuple):
@@ -51,7 +52,7 @@ def extract_features(
     for module, mode in modes.items():
         module.training = mode
     if not rows:
-        raise ValueError("there is no image to extract features of: the data loader is empty")
+        raise Refusal("there is no image to extract features of: the data loader is empty")
     return Features(*(torch.cat(column) for column in zip(*rows, strict=True)))
 
 

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lit_hardcl.data import ContrastiveDataModule, Images
+from lit_hardcl.errors import Refusal
 from lit_hardcl.evaluation.classify import fit_linear_probe, knn_predict, logistic_predict
 from lit_hardcl.evaluation.features import Features, extract_features, random_view_batches
 from lit_hardcl.evaluation.geometry import alignment, rank_me, uniformity
@@ -140,9 +141,9 @@ def cached(file: Path, key: dict[str, str], compute: Callable[[], FrozenFeatures
         saved = torch.load(file, weights_only=True)
         before, (train, held_out, pairs) = saved["key"], saved["features"]
     except Exception as error:  # whatever a foreign file makes torch raise
-        raise ValueError(f"cache must be a file of features, but {file} is none: name another one") from error
+        raise Refusal(f"cache must be a file of features, but {file} is none: name another one") from error
     if stale := sorted(name for name in key.keys() | before.keys() if key.get(name) != before.get(name)):
-        raise ValueError(
+        raise Refusal(
             f"cache must be of the same features, but {', '.join(stale)} changed since {file} was written: "
             "remove it, or name another one"
         )

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lit_hardcl.errors import Refusal
 from lit_hardcl.functional import cosine_similarity, unit_vectors
 
 
@@ -23,7 +24,7 @@ def alignment(z0: Float[Tensor, "images width"], z1: Float[Tensor, "images width
         1.0
     """
     if len(z0) == 0 or not exponent > 0:
-        raise ValueError(f"alignment needs an image and a positive exponent, got {len(z0)} images and {exponent}")
+        raise Refusal(f"alignment needs an image and a positive exponent, got {len(z0)} images and {exponent}")
     distances = (unit_vectors(z0) - unit_vectors(z1)).norm(dim=1)
     return distances.pow(exponent).mean().item()
 
@@ -44,7 +45,7 @@ def uniformity(z: Float[Tensor, "images width"], t: float = 2.0, chunk: int = 10
         ValueError: if there are fewer than two images, or ``t`` is not positive.
     """
     if len(z) < 2 or not t > 0:
-        raise ValueError(f"uniformity needs two images and a positive t, got {len(z)} images and t={t}")
+        raise Refusal(f"uniformity needs two images and a positive t, got {len(z)} images and t={t}")
     rows = unit_vectors(z)
     sums = []
     for start in range(0, len(rows), chunk):
@@ -67,6 +68,6 @@ def rank_me(features: Float[Tensor, "images width"], eps: float = 1e-7) -> float
     """
     values = torch.linalg.svdvals(features.double()) if features.isfinite().all() else features.new_zeros(0)
     if not values.sum() > 0:
-        raise ValueError(f"the effective rank needs finite features that are not all zero, got {tuple(features.shape)}")
+        raise Refusal(f"the effective rank needs finite features that are not all zero, got {tuple(features.shape)}")
     shares = values / values.sum() + eps
     return (-shares * shares.log()).sum().exp().item()

@@ -1,7 +1,7 @@
 """The arithmetic of the methods: tensors in, tensors out, no state and no Lightning."""
 
 from lit_hardcl.functional.contrast import nt_xent, pair_logits
-from lit_hardcl.functional.hard_sets import farthest_points, hardest_candidate, screen_negatives
+from lit_hardcl.functional.pools import farthest_points, hardest_candidate, screen_negatives
 from lit_hardcl.functional.selection import difficult_pairs
 from lit_hardcl.functional.similarity import cosine_similarity, unit_vectors
 

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lit_hardcl.errors import Refusal
+
 
 def pair_logits(
     similarity: Float[Tensor, "anchors keys"],
@@ -41,11 +43,11 @@ def pair_logits(
 def check_treatment(temperature: float, margin: float, temperature_scale: float) -> None:
     """Raise ``ValueError`` unless the three numbers are as :func:`pair_logits` says."""
     if not 0 < temperature < math.inf:
-        raise ValueError(f"temperature must be positive and finite, got {temperature}")
+        raise Refusal(f"temperature must be positive and finite, got {temperature}")
     if not math.isfinite(margin):
-        raise ValueError(f"margin must be finite, got {margin}")
+        raise Refusal(f"margin must be finite, got {margin}")
     if not temperature_scale > 0:
-        raise ValueError(f"temperature_scale must be positive (inf removes the pairs), got {temperature_scale}")
+        raise Refusal(f"temperature_scale must be positive (inf removes the pairs), got {temperature_scale}")
 
 
 def nt_xent(

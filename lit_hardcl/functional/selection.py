@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lit_hardcl.errors import Refusal
+
 
 def difficult_pairs(
     similarity: Float[Tensor, "anchors keys"],
@@ -52,7 +54,7 @@ def check_band(pos_high: float | None, pos_low: float | None) -> None:
     """Raise ``ValueError`` unless ``0 <= pos_high < pos_low <= 1`` (``None``: see :func:`difficult_pairs`)."""
     high, low = 0.0 if pos_high is None else pos_high, 1.0 if pos_low is None else pos_low
     if not 0 <= high < low <= 1:
-        raise ValueError(f"0 <= pos_high < pos_low <= 1 must hold, got pos_high={pos_high} and pos_low={pos_low}")
+        raise Refusal(f"0 <= pos_high < pos_low <= 1 must hold, got pos_high={pos_high} and pos_low={pos_low}")
 
 
 def _position(fraction: float, key_counts: Int[Tensor, " anchors"], keys: int) -> Int[Tensor, "anchors 1"]:

@@ -2,18 +2,20 @@
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from lit_hardcl import distributed
+from lit_hardcl.errors import Refusal
 from lit_hardcl.functional.contrast import check_treatment
 from lit_hardcl.functional.selection import check_band
-from lit_hardcl.losses.bands import DifficultRows
-from lit_hardcl.losses.rectangle import check_chunk_size, difficult_pair_loss, nan_unless_finite
+from lit_hardcl.hardness.difficult_rows import DifficultRows
+from lit_hardcl.losses.fused import check_chunk_size, difficult_pair_loss, nan_unless_finite
+from lit_hardcl.losses.rows import RowLoss
 
 TREATMENT = ("temperature", "pos_high", "pos_low", "margin", "temperature_scale")
 
 
-class DifficultPairLoss(nn.Module):
+class DifficultPairLoss(RowLoss):
     """NT-Xent whose difficult pairs get a margin, a temperature of their own, both, or are removed.
 
     The pairs are chosen by :func:`~lit_hardcl.functional.difficult_pairs` and treated by
@@ -70,6 +72,7 @@ class DifficultPairLoss(nn.Module):
         z1: Float[Tensor, "batch dim"],
         h0: Float[Tensor, "batch width"] | None = None,
         h1: Float[Tensor, "batch width"] | None = None,
+        targets: Int[Tensor, " batch"] | None = None,
     ) -> Float[Tensor, ""]:
         """Mean loss of this process's 2 x batch anchors.
 
@@ -81,6 +84,7 @@ class DifficultPairLoss(nn.Module):
             h0: features before the projector, by which pairs are chosen; both or neither. Without them the
                 projections choose, which does worse (arXiv:2501.01317, Table 7).
             h1: the same for the second view.
+            targets: not used; every criterion is given them.
 
         Raises:
             ValueError: if shapes differ, one of ``h0``, ``h1`` is missing, or there is only one image.
@@ -122,7 +126,7 @@ class DifficultPairLoss(nn.Module):
         processes, rank = (distributed.world_size(), distributed.rank()) if self._is_gathered() else (1, 0)
         images = batch * processes
         if images < 2:
-            raise ValueError(f"a contrastive batch needs at least 2 images, got {images}: there is nothing to contrast")
+            raise Refusal(f"a contrastive batch needs at least 2 images, got {images}: there is nothing to contrast")
         first = torch.arange(batch, device=device) + rank * batch
         return torch.cat([first, first + images]), torch.cat([first + images, first])
 
@@ -136,8 +140,8 @@ class DifficultPairLoss(nn.Module):
 
 def _check_views(z0: Tensor, z1: Tensor, h0: Tensor | None, h1: Tensor | None) -> None:
     if z0.shape != z1.shape:
-        raise ValueError(f"both views must have projections of one shape, got {tuple(z0.shape)} and {tuple(z1.shape)}")
+        raise Refusal(f"both views must have projections of one shape, got {tuple(z0.shape)} and {tuple(z1.shape)}")
     if (h0 is None) != (h1 is None):
-        raise ValueError("features must be given for both views or for neither, got one of h0 and h1")
+        raise Refusal("features must be given for both views or for neither, got one of h0 and h1")
     if h0 is not None and h1 is not None and not len(h0) == len(h1) == len(z0):
-        raise ValueError(f"features must belong to the {len(z0)} projections, got {len(h0)} and {len(h1)} rows")
+        raise Refusal(f"features must belong to the {len(z0)} projections, got {len(h0)} and {len(h1)} rows")

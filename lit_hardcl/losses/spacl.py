@@ -5,9 +5,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from lit_hardcl import distributed
+from lit_hardcl.errors import Refusal
 from lit_hardcl.functional import nt_xent, screen_negatives, unit_vectors
 from lit_hardcl.functional.contrast import check_treatment
-from lit_hardcl.functional.hard_sets import check_share
+from lit_hardcl.functional.pools import check_share
 from lit_hardcl.functional.similarity import whole_float32
 
 
@@ -45,7 +46,7 @@ class SPACLLoss(nn.Module):
         check_treatment(temperature, margin=0.0, temperature_scale=1.0)
         check_share(screening_share)
         if screening_similarity not in ("exp", "linear"):
-            raise ValueError(f"screening_similarity must be 'exp' or 'linear', got {screening_similarity!r}")
+            raise Refusal(f"screening_similarity must be 'exp' or 'linear', got {screening_similarity!r}")
         self.temperature = temperature
         self.screening_share = screening_share
         self.screening_similarity = screening_similarity
@@ -125,18 +126,18 @@ def _check_shapes(
     anchors: Tensor, positives: Tensor, negatives: Tensor, labels: Tensor | None, negative_labels: Tensor | None
 ) -> None:
     if positives.ndim != 3 or len(positives) != len(anchors) or positives.shape[1] < 1:
-        raise ValueError(
+        raise Refusal(
             f"each of the {len(anchors)} anchors needs at least one positive, as (anchors, positives, dim), got "
             f"{tuple(positives.shape)}"
         )
     if len(negatives) == 0:
-        raise ValueError("there must be at least 1 negative, got 0: there is nothing to contrast")
+        raise Refusal("there must be at least 1 negative, got 0: there is nothing to contrast")
     if (labels is None) != (negative_labels is None):
-        raise ValueError("labels must be given for anchors and negatives or for neither, got one of them")
+        raise Refusal("labels must be given for anchors and negatives or for neither, got one of them")
     if labels is None or negative_labels is None:
         return
     if (len(labels), len(negative_labels)) != (len(anchors), len(negatives)):
-        raise ValueError(
+        raise Refusal(
             f"labels must belong to the {len(anchors)} anchors and {len(negatives)} negatives, got {len(labels)} and "
             f"{len(negative_labels)}"
         )

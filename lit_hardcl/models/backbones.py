@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torchvision.models import resnet
 
+from lit_hardcl.errors import Refusal
+
 _STAGES: dict[int, tuple[type[nn.Module], list[int]]] = {
     10: (resnet.BasicBlock, [1, 1, 1, 1]),
     18: (resnet.BasicBlock, [2, 2, 2, 2]),
@@ -34,11 +36,11 @@ class ResNet(resnet.ResNet):
         self, depth: int = 18, width: int = 64, stem: Literal["small", "imagenet"] = "small", in_channels: int = 3
     ) -> None:
         if depth not in _STAGES:
-            raise ValueError(f"depth must be one of {sorted(_STAGES)}, got {depth}")
+            raise Refusal(f"depth must be one of {sorted(_STAGES)}, got {depth}")
         if stem not in ("small", "imagenet"):
-            raise ValueError(f"stem must be 'small' or 'imagenet', got {stem!r}")
+            raise Refusal(f"stem must be 'small' or 'imagenet', got {stem!r}")
         if width < 1 or in_channels < 1:
-            raise ValueError(f"width and in_channels must be at least 1, got {width} and {in_channels}")
+            raise Refusal(f"width and in_channels must be at least 1, got {width} and {in_channels}")
         block, blocks = _STAGES[depth]
         with torch.device("meta"):  # for torchvision's structure only: every layer with weights is made anew below
             super().__init__(block, blocks)
@@ -83,7 +85,7 @@ def feature_width(backbone: nn.Module) -> int:
         trial = copy.deepcopy(backbone).eval()
         with contextlib.suppress(Exception):  # whatever the user's own module raises at a shape it does not take
             return trial(torch.zeros(2, *shape, dtype=first.dtype, device=first.device)).flatten(1).shape[1]
-    raise ValueError(
+    raise Refusal(
         f"the backbone {type(backbone).__name__} takes no image of the shapes {_IMAGE_SHAPES}: give it an attribute "
         "`num_features`, the number of features it returns for an image, or pass a projection_head"
     )

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lit_hardcl.errors import Refusal
 from lit_hardcl.functional import unit_vectors
 
 
@@ -40,7 +41,7 @@ class ProjectionHead(nn.Sequential):
             ValueError: if the features have another width than the head was made for.
         """
         if features.shape[1] != self[0].in_features:
-            raise ValueError(
+            raise Refusal(
                 f"this head takes {self[0].in_features} features, got {features.shape[1]}: where a backbone's width "
                 "depends on the size of the images, pass a projection_head of its width"
             )
@@ -150,4 +151,4 @@ def _at_least_float32(values: Tensor) -> Tensor:
 
 def _check_widths(*widths: int) -> None:
     if min(widths) < 1:
-        raise ValueError(f"widths must be at least 1, got {', '.join(map(str, widths[:-1]))} and {widths[-1]}")
+        raise Refusal(f"widths must be at least 1, got {', '.join(map(str, widths[:-1]))} and {widths[-1]}")

@@ -5,6 +5,8 @@ import copy
 import torch
 from torch import nn
 
+from lit_hardcl.errors import Refusal
+
 
 def momentum_copy(module: nn.Module) -> nn.Module:
     """Copy a module that no optimizer trains; :func:`follow` moves it."""
@@ -18,7 +20,7 @@ def check_precision(precision: object, otherwise: str = "") -> None:
         ValueError: if the weights are not float32; its advice ends with ``otherwise``.
     """
     if str(precision) in ("bf16-true", "16-true"):
-        raise ValueError(
+        raise Refusal(
             f"a momentum encoder needs float32 weights, got precision={precision}, in which its small steps are "
             f"rounded away: use bf16-mixed{otherwise}"
         )

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from lit_hardcl.errors import Refusal
+
 
 def load_backbone(backbone: nn.Module, state: Mapping[str, Tensor], prefix: str | None = None) -> str:
     """Load the part of ``state`` whose names are those of ``backbone`` behind a prefix, and return the prefix.
@@ -20,7 +22,7 @@ def load_backbone(backbone: nn.Module, state: Mapping[str, Tensor], prefix: str 
     prefix = _found(ours, state) if prefix is None else prefix
     theirs = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
     if wrong := misfit(ours, theirs):
-        raise ValueError(f"the checkpoint does not fit this {type(backbone).__name__} by prefix {prefix!r}: {wrong}")
+        raise Refusal(f"the checkpoint does not fit this {type(backbone).__name__} by prefix {prefix!r}: {wrong}")
     backbone.load_state_dict(theirs)
     return prefix
 
@@ -50,7 +52,7 @@ def _found(ours: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
             return start
     if not best:
         return ""
-    raise ValueError(f"prefix must be given, since several fit: {', '.join(sorted(best))}")
+    raise Refusal(f"prefix must be given, since several fit: {', '.join(sorted(best))}")
 
 
 def _shape(value: object) -> tuple[int, ...] | None:

@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from lit_hardcl.contract import step_output, unpack
+from lit_hardcl.errors import Refusal
 from lit_hardcl.models import misfit
-from lit_hardcl.optim import WarmupCosine
+from lit_hardcl.schedules import WarmupCosine
 
 OptimizerCallable = Callable[[Iterable], Optimizer]
 SchedulerCallable = Callable[[Optimizer], LRScheduler]
@@ -111,24 +113,12 @@ class ContrastiveModule(pl.LightningModule):
             ValueError: naming what is missing, unexpected or of another shape.
         """
         if wrong := misfit(self.state_dict(), checkpoint.get("state_dict", {})):
-            raise ValueError(f"the checkpoint does not fit this {type(self).__name__}: {wrong}")
+            raise Refusal(f"the checkpoint does not fit this {type(self).__name__}: {wrong}")
 
     def _stop_if_failed(self) -> None:
         if self._failed_at.isfinite():
-            raise ValueError(
+            raise Refusal(
                 f"the loss, the features or the weights stopped being finite at step {int(self._failed_at)}: training "
                 "ends here, the last checkpoint is kept. Try a lower learning rate, a higher temperature or "
                 "gradient_clip_val"
             )
-
-
-def unpack(batch: Any) -> tuple[list[Tensor], Tensor, Tensor | None]:
-    """Views, targets and indices of a batch; a foreign one may have no indices."""
-    views, targets, *rest = batch
-    return views, targets, rest[0] if rest else None
-
-
-def step_output(features: Tensor, targets: Tensor, indices: Tensor | None, views: int = 1) -> dict[str, Any]:
-    """What callbacks receive: features without gradient, targets and indices repeated for each view."""
-    repeated = None if indices is None else indices.repeat(views)
-    return {"features": features.detach(), "targets": targets.repeat(views), "indices": repeated}

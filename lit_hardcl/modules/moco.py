@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.optim import SGD
 
 from lit_hardcl import distributed
+from lit_hardcl.contract import step_output, unpack
+from lit_hardcl.errors import Refusal
 from lit_hardcl.functional import unit_vectors
 from lit_hardcl.losses import DifficultPairLoss
 from lit_hardcl.models import ProjectionHead, feature_width
@@ -17,10 +19,8 @@ from lit_hardcl.modules.contrastive import (
     ContrastiveModule,
     OptimizerCallable,
     SchedulerCallable,
-    step_output,
-    unpack,
 )
-from lit_hardcl.optim import WarmupCosine
+from lit_hardcl.schedules import WarmupCosine
 
 
 class MoCo(ContrastiveModule):
@@ -74,9 +74,9 @@ class MoCo(ContrastiveModule):
         scheduler: SchedulerCallable | None = WarmupCosine,
     ) -> None:
         if queue_size < 0:
-            raise ValueError(f"queue_size must be at least 0, got {queue_size}")
+            raise Refusal(f"queue_size must be at least 0, got {queue_size}")
         if not 0 <= momentum < 1:
-            raise ValueError(f"momentum must be in [0, 1), got {momentum}")
+            raise Refusal(f"momentum must be in [0, 1), got {momentum}")
         super().__init__(backbone, optimizer, scheduler, channels_last)
         self.criterion = DifficultPairLoss(temperature, pos_high, pos_low, margin, temperature_scale)
         width = feature_width(backbone)
@@ -95,7 +95,7 @@ class MoCo(ContrastiveModule):
         """Contrast the queries with the keys, and queue the keys."""
         views, targets, indices = unpack(batch)
         if len(views) != 2:
-            raise ValueError(f"MoCo contrasts 2 views of an image, got {len(views)}: set num_views=2")
+            raise Refusal(f"MoCo contrasts 2 views of an image, got {len(views)}: set num_views=2")
         loss, features = self.contrast(torch.cat(views))
         self.watch(loss)
         self.log("train_loss", loss, prog_bar=True, sync_dist=True, batch_size=len(targets))
@@ -119,7 +119,7 @@ class MoCo(ContrastiveModule):
             )
         batch, everywhere = len(images) // 2, len(dealt[0])
         if everywhere < 2:
-            raise ValueError("a contrastive batch needs at least 2 images, got 1: there is nothing to contrast")
+            raise Refusal("a contrastive batch needs at least 2 images, got 1: there is nothing to contrast")
         first = torch.arange(batch, device=images.device) * distributed.world_size() + distributed.rank()
         own, positives = torch.cat([first, first + everywhere]), torch.cat([first + everywhere, first])
         loss = self.criterion.of_rectangle(queries, keys, positives, own, rows[1], key_features)

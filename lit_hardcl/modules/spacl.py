@@ -11,16 +11,18 @@ from torch.func import functional_call
 from torch.optim import SGD, Adam
 
 from lit_hardcl import distributed
-from lit_hardcl.data.draws import generator_of
+from lit_hardcl.contract import step_output, unpack
+from lit_hardcl.errors import Refusal
 from lit_hardcl.functional import unit_vectors
-from lit_hardcl.functional.hard_sets import check_share
+from lit_hardcl.functional.pools import check_share
 from lit_hardcl.losses import SPACLLoss, hard_sets
 from lit_hardcl.models import Discriminator, Generator, ProjectionHead, feature_width
 from lit_hardcl.models.heads import discriminator_loss, generator_loss, output_width
 from lit_hardcl.models.momentum import check_precision, follow, momentum_copy
-from lit_hardcl.modules.contrastive import OptimizerCallable, SchedulerCallable, step_output, unpack
+from lit_hardcl.modules.contrastive import OptimizerCallable, SchedulerCallable
 from lit_hardcl.modules.manual import SeveralOptimizers
-from lit_hardcl.optim import WarmupCosine
+from lit_hardcl.schedules import WarmupCosine
+from lit_hardcl.views.draws import generator_of
 
 
 class SPACL(SeveralOptimizers):
@@ -97,9 +99,9 @@ class SPACL(SeveralOptimizers):
         _check_choice("supervision", supervision, "none", "labels", "coarse")
         check_share(screening_share)
         if positives < 1:
-            raise ValueError(f"positives must be at least 1, got {positives}")
+            raise Refusal(f"positives must be at least 1, got {positives}")
         if not 0 <= momentum < 1:
-            raise ValueError(f"momentum must be in [0, 1), got {momentum}")
+            raise Refusal(f"momentum must be in [0, 1), got {momentum}")
         super().__init__(backbone, optimizer, scheduler, channels_last)
         self.criterion = SPACLLoss(
             temperature, screening_share if screening else 1.0, screening_similarity, gather_distributed
@@ -157,11 +159,11 @@ class SPACL(SeveralOptimizers):
         The losses' gradients stay apart: that of ``train_loss`` in the encoder, and each player's in that player.
         """
         if len(views) < 2:
-            raise ValueError(f"SPACL needs at least 2 views of an image, got {len(views)}: raise num_views")
+            raise Refusal(f"SPACL needs at least 2 views of an image, got {len(views)}: raise num_views")
         pixels, groups = torch.cat(views), self._groups(targets)
         images, processes, rank = len(targets), distributed.world_size(), distributed.rank()
         if images * (processes if self.criterion.gather_distributed else 1) < 2:
-            raise ValueError("a contrastive batch needs at least 2 images, got 1: there is nothing to contrast")
+            raise Refusal("a contrastive batch needs at least 2 images, got 1: there is nothing to contrast")
 
         def drawn(kind: Any, columns: int, stream: int) -> Float[Tensor, "batch columns"]:
             generator = generator_of(self.seed, epoch, batch_idx, stream)
@@ -217,13 +219,13 @@ class SPACL(SeveralOptimizers):
         if self.supervision == "none":
             return None
         if (targets < 0).any():
-            raise ValueError(f"supervision={self.supervision!r} needs a label for every image, got -1: use 'none'")
+            raise Refusal(f"supervision={self.supervision!r} needs a label for every image, got -1: use 'none'")
         if self.supervision == "labels":
             return targets
         if self.coarse_targets is None:
-            raise ValueError("supervision='coarse' needs coarse_targets, the coarse class of each class, got None")
+            raise Refusal("supervision='coarse' needs coarse_targets, the coarse class of each class, got None")
         if targets.max() >= len(self.coarse_targets):
-            raise ValueError(
+            raise Refusal(
                 f"coarse_targets must have an entry for every class, got {len(self.coarse_targets)} entries and "
                 f"class {int(targets.max())}"
             )
@@ -232,4 +234,4 @@ class SPACL(SeveralOptimizers):
 
 def _check_choice(name: str, value: str, *choices: str) -> None:
     if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+        raise Refusal(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")

@@ -1,10 +1,10 @@
 """Figures in one style; each is returned, none is shown or written."""
 
-from lit_hardcl.plots.comparison import accuracy_intervals, accuracy_per_epoch, against_number
-from lit_hardcl.plots.profile import step_shares
-from lit_hardcl.plots.selection import hard_sets_of, similarity_histogram, similarity_ranking
+from lit_hardcl.plots.accuracies import accuracy_intervals, accuracy_per_epoch, against_number
+from lit_hardcl.plots.pictures import hard_sets_of, similarity_histogram, similarity_ranking
+from lit_hardcl.plots.step_bar import step_shares
 from lit_hardcl.plots.style import COLOURS, check_figure_file, new_figure
-from lit_hardcl.plots.theory import REGIONS, collapse_histograms, eigenvalue_stairs, remedy_bars, remedy_map
+from lit_hardcl.plots.theorems import REGIONS, collapse_histograms, eigenvalue_stairs, remedy_bars, remedy_map
 
 __all__ = [
     "COLOURS",

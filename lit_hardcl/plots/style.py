@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from lit_hardcl.errors import Refusal
+
 COLOURS = {"same": "#1f77b4", "different": "#d95f02", "difficult": "#6a3d9a", "band": "#f4d58d", "ink": "#333333"}
 
 
@@ -27,6 +29,6 @@ def check_figure_file(output: str) -> None:
     """
     known = Figure().canvas.get_supported_filetypes()
     if output and not Path(output).parent.is_dir():
-        raise ValueError(f"output must lie in a folder that exists, got {output}")
+        raise Refusal(f"output must lie in a folder that exists, got {output}")
     if output and Path(output).suffix[1:] not in known:
-        raise ValueError(f"output must end in one of {', '.join(f'.{kind}' for kind in known)}, got {output}")
+        raise Refusal(f"output must end in one of {', '.join(f'.{kind}' for kind in known)}, got {output}")

@@ -12,11 +12,11 @@ from lit_hardcl.theory.bounds import (
     worsening_limit,
 )
 from lit_hardcl.theory.collapse import Collapse, collapse, hull_interval, optimal_anchor
-from lit_hardcl.theory.comparison import helpful_remedies
 from lit_hardcl.theory.eigenvalues import eigenvalue, spectrum, spectrum_blocks
 from lit_hardcl.theory.embeddings import CollapseStatistics, collapse_statistics, hull_distance
 from lit_hardcl.theory.factorization import factorization_loss, spectral_loss
 from lit_hardcl.theory.graph import adjacency, degrees, normalized_adjacency, volume
+from lit_hardcl.theory.helpful import helpful_remedies
 from lit_hardcl.theory.remedies import (
     TemperatureBound,
     margin_matrix,

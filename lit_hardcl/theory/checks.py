@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lit_hardcl.errors import Refusal
+
 UNIT_TOLERANCE = 1e-5
 """How far a norm may be from 1: float32 embeddings pass, unnormalised ones do not."""
 
@@ -14,7 +16,7 @@ UNIT_TOLERANCE = 1e-5
 def require(holds: bool, rule: str, **values: object) -> None:
     """Raise a ``ValueError`` that states the rule, then the values, unless the rule holds."""
     if not holds:
-        raise ValueError(f"{rule}, got " + ", ".join(f"{name}={value!r}" for name, value in values.items()))
+        raise Refusal(f"{rule}, got " + ", ".join(f"{name}={value!r}" for name, value in values.items()))
 
 
 def whole(value: object, low: float = 1, high: float = inf) -> bool:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from nets import FlatNet
 
-from lit_hardcl.cli import main
+from lit_hardcl.cli.training import main
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import yaml
 from commands import CONFIGS
 
 from lit_hardcl import DifficultyFilter, modules
-from lit_hardcl.cli import command_line
+from lit_hardcl.cli.training import command_line
 from lit_hardcl.data import DATASETS
 
 DATA = sorted(path.stem for path in CONFIGS.glob("*.yaml"))

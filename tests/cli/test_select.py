@@ -7,7 +7,7 @@ import torch
 from commands import BACKBONE, TINY
 
 from lit_hardcl import ContrastiveDataModule
-from lit_hardcl.commands import select
+from lit_hardcl.cli.commands import select
 from lit_hardcl.evaluation import extract_features, random_view_batches
 
 VARIANT = ["--data.imbalance", "5", "--data.mix_fraction", "0.2", "--data.train_size", "1000", "--data.seed", "4"]

@@ -6,8 +6,8 @@ from PIL import Image
 from torchvision.transforms.v2 import functional as F
 
 from lit_hardcl.data import Augmentation, ContrastiveDataModule
-from lit_hardcl.data.batch import RawBatch
-from lit_hardcl.data.crops import crop_boxes
+from lit_hardcl.data.raw_batch import RawBatch
+from lit_hardcl.views.crops import crop_boxes
 
 RECIPE = Augmentation(crop_scale=(0.2, 1.0), blur=0.5)
 

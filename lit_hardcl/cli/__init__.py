@@ -1,0 +1,1 @@
+"""The command line: trainings, and the commands around them."""

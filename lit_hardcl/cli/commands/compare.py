@@ -1,0 +1,158 @@
+"""``lit-hardcl compare``: methods x variants x seeds from one YAML, their table and their figures."""
+
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import fmean
+from typing import Any, Literal
+
+from jsonargparse.typing import Path_fr
+
+from lit_hardcl.cli.training import configuration
+from lit_hardcl.compare import Arm, Comparison, Training, alone_in, run_all, summary_of, trainings
+from lit_hardcl.compare.plan import as_folder, varied_number
+from lit_hardcl.compare.runs import check_same_options
+from lit_hardcl.compare.tables import half_width
+from lit_hardcl.errors import Refusal
+from lit_hardcl.files import whole
+from lit_hardcl.plots import accuracy_intervals, accuracy_per_epoch, against_number
+
+
+def command(
+    methods: dict[str, Arm] | None = None,
+    base: Path_fr | list[Path_fr] | None = None,
+    output: str = "runs/compare",
+    overlays: list[Path_fr] | None = None,
+    variants: dict[str, Arm] | None = None,
+    options: dict[str, Any] | None = None,
+    seeds: list[int] | None = None,
+    baseline: str | None = None,
+    metric: Literal["linear_top1", "knn_top1", "online_linear_top1", "online_knn_top1"] = "linear_top1",
+    jobs: int = 1,
+    wandb_project: str | None = None,
+    dry_run: bool = False,
+) -> None:
+    """Train every method with every variant and seed, and compare them.
+
+    Each run is an ordinary ``fit`` in a process and a folder of its own. What is finished is not run again, what was
+    killed goes on from its last checkpoint, and a run that fails does not stop the others. Ends with ``results.csv``,
+    ``results.md`` and figures in the output folder.
+
+    Args:
+        methods: overlays and options of each method; to be given.
+        base: the data set's configuration, or several files; to be given.
+        output: folder of the runs, the tables and the figures.
+        overlays: configurations that all runs get after the base.
+        variants: overlays and options of each variant of the data; none: the data as they are.
+        options: options of ``fit`` that all runs get, by their dotted names.
+        seeds: one run for each; 0, 1, 2 if not given.
+        baseline: the method that the others are held against; the first one if not given.
+        metric: what the table compares: the linear probe or the nearest neighbours, on frozen features after training
+            (of at most 5,000 images of each split, as in a run's summary) or online.
+        jobs: runs at a time; each gets its share of the processor's cores, and all of them the same GPUs.
+        wandb_project: log to this W&B project too, the comparison's runs in one group.
+        dry_run: check all runs and list those that are not finished, but run none.
+    """
+    if not methods or not base:
+        raise Refusal("methods and base must be given, such as by -c configs/compare/quick.yaml")
+    if jobs < 1:
+        raise Refusal(f"jobs must be at least 1, got {jobs}")
+    if Path(output).exists() and not Path(output).is_dir():
+        raise Refusal(f"output must be a folder, but {output} is a file")
+    first = baseline if baseline is not None else next(iter(methods), "")
+    if first not in methods:
+        raise Refusal(f"baseline must be one of the methods, {', '.join(methods)}; got {first}")
+    files = [*(base if isinstance(base, list) else [base]), *(overlays or [])]
+    quiet = {"trainer.enable_progress_bar": False, **(options or {})}
+    seeds = [0, 1, 2] if seeds is None else seeds
+    folder = Path(output)
+    planned = trainings(files, methods, variants or {}, seeds, quiet, folder, wandb_project)
+    _check(planned)
+    done = sum(summary_of(training) is not None for training in planned)
+    print(f"{len(planned)} runs, {done} of them finished before; all in {folder}", flush=True)
+
+    if dry_run:
+        print("\n".join(training.name for training in planned if summary_of(training) is None))
+        return
+    failures = []
+    # An exit, unlike a signal, is seen by run_all, which stops the runs.
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        with alone_in(folder) as lock:
+            for number, (training, error) in enumerate(run_all(planned, jobs, lock), start=1):
+                print(f"[{number}/{len(planned)}] {training.name}: {error or _told(training, metric)}", flush=True)
+                if error:
+                    failures.append(training.name)
+                _write(planned, first, metric, folder, variants or {})
+    except KeyboardInterrupt:
+        raise SystemExit("interrupted; the same command goes on from there") from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    table = folder / "results.md"
+    print("\n" + table.read_text() if table.is_file() else "\nno run has finished")
+    if failures:
+        raise SystemExit(f"{len(failures)} runs failed, and are tried again by the same command: {'; '.join(failures)}")
+    print(f"table and figures in {folder}")
+
+
+def _check(planned: list[Training]) -> None:
+    """Refuse, before the first run, what cannot run, and what an earlier comparison ran with other options."""
+    # A configuration takes a moment, and those of a method's seeds differ in the seed alone.
+    known: dict[tuple[str, str], dict[str, Any]] = {}
+    for training in planned:
+        kind = training.variant, training.method
+        try:
+            known[kind] = known.get(kind) or configuration(list(training.options))
+        except (SystemExit, ValueError):
+            print(f"{training.name} cannot be run:", file=sys.stderr)
+            raise
+        check_same_options(training, {**known[kind], "seed_everything": training.seed})
+
+
+def _told(training: Training, metric: str) -> str:
+    comparison = Comparison([(training, summary_of(training) or {})], training.method, metric)
+    (row,) = comparison.rows
+    return f"{metric} {row.get(metric, float('nan')):.4f}, {row['seconds']:.0f} s of training"
+
+
+def _write(planned: list[Training], baseline: str, metric: str, folder: Path, variants: Mapping[str, Arm]) -> None:
+    """Write the tables and figures of what is finished."""
+    finished = [(training, summary) for training in planned if (summary := summary_of(training))]
+    if not finished:
+        return
+    comparison = Comparison(finished, baseline, metric)
+    for name, text in (("results.csv", comparison.csv()), ("results.md", comparison.markdown())):
+        with whole(folder / name) as part:
+            part.write_text(text)
+    ordered = [baseline, *(method for method in comparison.methods if method != baseline)]
+    for variant in comparison.variants:
+        ending = f"_{as_folder(variant)}" if variant else ""
+        values = {m: [100 * v for v in comparison.values(variant, m).values()] for m in ordered}
+        values = {method: given for method, given in values.items() if given}
+        if values:
+            widths = {method: half_width(given) for method, given in values.items()}
+            accuracy_intervals(values, widths, variant).savefig(folder / f"accuracy{ending}.png", dpi=150)
+        curves = {method: _mean_curve(comparison, variant, method) for method in ordered}
+        accuracy_per_epoch(curves, variant).savefig(folder / f"epochs{ending}.png", dpi=150)
+    if number := varied_number(variants):
+        option, places = number
+        accuracies = {method: _over(comparison, method, places, metric, 100) for method in ordered}
+        gaps = {method: _over(comparison, method, places, "similarity_gap", 1) for method in ordered}
+        if any(accuracies.values()):
+            against_number(accuracies, gaps, option).savefig(folder / f"{option}.png", dpi=150)
+
+
+def _over(
+    comparison: Comparison, method: str, places: Mapping[str, float], column: str, factor: float
+) -> dict[float, list[float]]:
+    """A method's values of a column at each variant's number."""
+    values = {places[variant]: comparison.values(variant, method, column) for variant in comparison.variants}
+    return {place: [factor * value for value in given.values()] for place, given in values.items() if given}
+
+
+def _mean_curve(comparison: Comparison, variant: str, method: str) -> dict[int, float]:
+    """Mean over the seeds, in percent, at the epochs that all of them have."""
+    curves = [curve for (v, m, _), curve in comparison.curves.items() if (v, m) == (variant, method)]
+    epochs = set.intersection(*map(set, curves)) if curves else set()
+    return {epoch: 100 * fmean(curve[epoch] for curve in curves) for epoch in sorted(epochs)}

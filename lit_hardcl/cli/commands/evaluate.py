@@ -1,0 +1,86 @@
+"""``lit-hardcl evaluate``: what the features of a checkpoint's backbone are worth, as a table and as JSON."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from torch import nn
+
+from lit_hardcl.cli.commands.trained import best_device, defaults, trained_backbone
+from lit_hardcl.data import ContrastiveDataModule
+from lit_hardcl.errors import Refusal
+from lit_hardcl.evaluation import NeighbourSettings, ProbeSettings, cache_key, cached, frozen_features, measured
+from lit_hardcl.files import write_json
+
+__all__ = ["command", "defaults"]
+
+LINES = {
+    "val_linear_top1": "linear probe",
+    "val_knn_top1": "nearest neighbours",
+    "val_logistic_top1": "logistic regression",
+    "alignment": "alignment",
+    "uniformity": "uniformity",
+    "rank_me": "effective rank",
+}
+
+
+def command(
+    checkpoint: str,
+    backbone: nn.Module | None = None,
+    data: ContrastiveDataModule | None = None,
+    prefix: str | None = None,
+    classifier: str | None = None,
+    probe: ProbeSettings = ProbeSettings(),  # noqa: B008 (frozen)
+    neighbours: NeighbourSettings = NeighbourSettings(),  # noqa: B008
+    output: str | None = None,
+    cache: str | None = None,
+    seed: int = 0,
+) -> None:
+    """Evaluate the frozen features of a checkpoint's backbone.
+
+    A linear probe, weighted nearest neighbours and scikit-learn's logistic regression (on at most 5,000 images) are
+    trained on clean views of the training images, and their top-1 on held-out images is shown, with the alignment of
+    two random views of these, and uniformity and effective rank (RankMe) of their clean views.
+
+    Args:
+        checkpoint: of a run of this library, beside its config.yaml; or any file of a backbone's weights.
+        backbone: class or function that makes the backbone; the run's own if its config.yaml lies beside it.
+        data: images to evaluate on; those the run was trained on and held out.
+        prefix: of the backbone's names in the checkpoint, such as `module.encoder.`; found if not given.
+        classifier: part of the backbone to leave out, such as torchvision's `fc`, since features come before it.
+        probe: of the linear probe; `--config configs/evaluate/cifar10.yaml` has the paper's.
+        neighbours: of the vote.
+        output: JSON file; evaluation.json beside the checkpoint.
+        cache: file to keep the features in for the next time.
+        seed: of the probe's order of images and of the random views.
+    """
+    if seed < 0:
+        raise Refusal(f"seed must be at least 0, got {seed}")
+    backbone, data, digest = trained_backbone(checkpoint, backbone, data, prefix, classifier)
+    device = best_device()
+
+    def compute():  # type: ignore[no-untyped-def]
+        return frozen_features(backbone, data, device, seed)
+
+    frozen = cached(Path(cache), cache_key(backbone, data, seed), compute) if cache else compute()
+    numbers = measured(frozen, data.num_classes, probe, neighbours, seed, device)
+    held_out, width = frozen.held_out.features.shape
+    print(f"{checkpoint} on {data.dataset}: {len(frozen.train.targets)} training and {held_out} held-out images")
+    for name, line in LINES.items():
+        what = f"  of {min(held_out, width)}" if name == "rank_me" else ""
+        print(f"{line:20}{numbers[name]:10.4f}{what}" if name in numbers else f"{line:20}{'-':>10}  (no labels)")
+    file = Path(output) if output else Path(checkpoint).with_name("evaluation.json")
+    write_json(
+        file,
+        {
+            "checkpoint": checkpoint,
+            "sha256": digest,
+            "dataset": data.dataset,
+            "images": {"train": len(frozen.train.targets), "held_out": held_out},
+            "width": width,
+            **numbers,
+            "probe": asdict(probe),
+            "neighbours": asdict(neighbours),
+            "seed": seed,
+        },
+    )
+    print(f"numbers     {file}")

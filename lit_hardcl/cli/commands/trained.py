@@ -1,0 +1,58 @@
+"""What the commands need of a checkpoint: the run's backbone and data as default options, and the weights."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from lit_hardcl.data import ContrastiveDataModule
+from lit_hardcl.errors import Refusal
+from lit_hardcl.models import load_backbone
+from lit_hardcl.runs import read_checkpoint, run_config
+
+
+def defaults(args: list[str]) -> dict[str, Any]:
+    """Return backbone and data of the run that left the checkpoint among ``args``; options may change them."""
+    free = [arg for before, arg in zip(["", *args], args, strict=False) if before[:1] != "-" or "=" in before]
+    path = next((Path(arg) for arg in free if Path(arg).is_file()), None)
+    config = run_config(path, read_checkpoint(path, "checkpoint", bare=True)) if path else {}
+    if not config:
+        return {}
+    backbone = config["model"].get("init_args", {}).get("backbone")
+    return {"data": config["data"]} | ({"backbone": backbone} if backbone else {})
+
+
+def trained_backbone(
+    checkpoint: str,
+    backbone: nn.Module | None,
+    data: ContrastiveDataModule | None,
+    prefix: str | None,
+    classifier: str | None,
+) -> tuple[nn.Module, ContrastiveDataModule, str]:
+    """Load the weights into the backbone; returned with the data and the SHA-256 of the file.
+
+    Raises:
+        ValueError: if the checkpoint does not fit, or backbone or data are missing.
+    """
+    path = Path(checkpoint)
+    weights = read_checkpoint(path, "checkpoint", bare=True)["state_dict"]
+    if backbone is None or data is None:
+        missing = "--backbone lit_hardcl.models.ResNet" if backbone is None else "--data.dataset cifar10"
+        raise Refusal(
+            f"backbone and data must be given where no config.yaml of {path} lies beside it, such as {missing}"
+        )
+    if classifier is not None:
+        if classifier not in dict(backbone.named_children()):
+            names = ", ".join(name for name, _ in backbone.named_children())
+            raise Refusal(f"classifier must be one of the backbone's parts, {names}, got {classifier}")
+        setattr(backbone, classifier, nn.Identity())
+        weights = {name: value for name, value in weights.items() if f".{classifier}." not in f".{name}"}
+    load_backbone(backbone, weights, prefix)
+    return backbone, data, hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def best_device() -> str:
+    """A GPU if there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,93 @@
+"""What flows between data, modules and callbacks: a batch, and what a step returns, with its one writer and reader."""
+
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Int, Int64
+from torch import Tensor
+
+from lit_hardcl.errors import Refusal
+
+
+class Batch(NamedTuple):
+    """What ``training_step``, ``validation_step`` and callbacks receive, positionally ``(views, targets, indices)``.
+
+    Attributes:
+        views: normalised float images; several random views in training, one clean view otherwise.
+        targets: class numbers, -1 where an image has no label.
+        indices: row numbers of the images in the data set as it was published.
+    """
+
+    views: list[Float[Tensor, "batch channels height width"]]
+    targets: Int64[Tensor, " batch"]
+    indices: Int64[Tensor, " batch"]
+
+
+class StepOutput(NamedTuple):
+    """What a step says of its images, one row per view and image, view by view.
+
+    Attributes:
+        features: before any head, without gradient.
+        targets: class numbers, -1 where an image has no label.
+        indices: row numbers of the images in their data set; ``None``: the batch had none.
+    """
+
+    features: Float[Tensor, "rows width"]
+    targets: Int[Tensor, " rows"]
+    indices: Int[Tensor, " rows"] | None
+
+
+def unpack(batch: Any) -> tuple[list[Tensor], Tensor, Tensor | None]:
+    """Views, targets and indices of a batch; a foreign one may have no indices."""
+    views, targets, *rest = batch
+    return views, targets, rest[0] if rest else None
+
+
+def step_output(features: Tensor, targets: Tensor, indices: Tensor | None, views: int = 1) -> dict[str, Any]:
+    """What a step returns for callbacks beside its loss: features without gradient, the rest repeated for each view."""
+    repeated = None if indices is None else indices.repeat(views)
+    return {"features": features.detach(), "targets": targets.repeat(views), "indices": repeated}
+
+
+def has_step_output(outputs: Any) -> bool:
+    """Whether a step returned features and targets."""
+    return isinstance(outputs, dict) and {"features", "targets"} <= outputs.keys()
+
+
+def read_step(outputs: Any, indexed: bool = False) -> StepOutput:
+    """Read what a step returned: the one reader, of this library's modules and of anybody's.
+
+    A foreign step may return one target and one index per image instead of one per row, and leave indices out.
+
+    Args:
+        outputs: as Lightning hands it to callbacks.
+        indexed: whether indices are needed.
+
+    Raises:
+        Refusal: if features, targets or needed indices are missing, or not as many per image.
+    """
+    if not has_step_output(outputs):
+        raise Refusal('online evaluation needs a training_step that returns {"loss", "features", "targets"}')
+    features, targets, indices = outputs["features"].detach(), outputs["targets"], outputs.get("indices")
+    if len(targets) == 0 or len(features) % len(targets):
+        raise Refusal(f"features must be one row per view and image, got {len(features)} for {len(targets)} targets")
+    targets = targets.repeat(len(features) // len(targets))
+    if indices is not None and len(indices) and len(features) % len(indices) == 0:
+        return StepOutput(features, targets, indices.repeat(len(features) // len(indices)))
+    if indexed:
+        found = "none" if indices is None else f"{len(indices)} for {len(features)} rows of features"
+        raise Refusal(
+            'the training images must be known by index: training_step must return "indices", one per image or per '
+            f"row of features, got {found}; batches are (views, targets, indices)"
+        )
+    return StepOutput(features, targets, None)
+
+
+def evaluated(module: Any, outputs: Any, batch: Any) -> StepOutput:
+    """Read an evaluation step, or, where it returned nothing, call ``module`` on its batch, (images, targets, ...)."""
+    if has_step_output(outputs):
+        return StepOutput(outputs["features"].detach(), outputs["targets"], outputs.get("indices"))
+    images, targets, *rest = batch
+    with torch.no_grad():
+        features = module(images[0] if isinstance(images, (list, tuple)) else images)
+    return StepOutput(features.flatten(1), targets, rest[0] if rest and isinstance(rest[0], Tensor) else None)

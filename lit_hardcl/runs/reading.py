@@ -1,0 +1,124 @@
+"""Reading a run back: checkpoint, configuration and what differs from another; model, data, logged similarities."""
+
+import csv
+import math
+from pathlib import Path
+from typing import Any
+
+import jsonargparse
+import torch
+import yaml
+from lightning.pytorch import LightningDataModule, LightningModule
+
+from lit_hardcl.errors import Refusal
+
+LEVELS = ("similarity_alpha", "similarity_beta", "similarity_gamma")
+
+
+def differences(here: Any, there: Any, name: str = "") -> list[str]:
+    """Options that differ between two configurations, as ``name: there -> here`` lines."""
+    if isinstance(here, dict) and isinstance(there, dict):
+        keys = sorted(here.keys() | there.keys())
+        return [line for key in keys for line in differences(here.get(key), there.get(key), f"{name}.{key}".strip("."))]
+    return [] if here == there else [f"{name}: {there!r} in the checkpoint, {here!r} here"]
+
+
+def read_checkpoint(path: Path, name: str = "ckpt_path", bare: bool = False) -> dict[str, Any]:
+    """Load a checkpoint's plain values and tensors.
+
+    Args:
+        path: the file.
+        name: of the option, for messages.
+        bare: whether a file of weights that are no Lightning checkpoint will do; they are then its ``state_dict``.
+
+    Raises:
+        ValueError: if there is no such file, or it is no checkpoint.
+    """
+    if not path.is_file():
+        raise Refusal(f"{name} must be a checkpoint, but there is no file {path}")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever a foreign file makes torch raise
+        raise Refusal(f"{name} must be a checkpoint, but {path} cannot be read as one: {error}") from error
+    if bare and isinstance(checkpoint, dict) and "state_dict" not in checkpoint:
+        weights = checkpoint.get("model", checkpoint)  # as many trainers call it
+        if isinstance(weights, dict) and any(isinstance(value, torch.Tensor) for value in weights.values()):
+            checkpoint = {"state_dict": weights}
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        raise Refusal(f"{name} must be a {'' if bare else 'Lightning '}checkpoint, but {path} holds no state_dict")
+    return checkpoint
+
+
+def model_config(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
+    """Class and arguments of a checkpoint's model, as `RunRecord` has put them there; ``None`` if it has not."""
+    arguments = dict(checkpoint.get("hyper_parameters", {}))
+    arguments.pop("_instantiator", None)
+    name = arguments.pop("_class_path", None)
+    return None if name is None else {"class_path": name, "init_args": arguments}
+
+
+def run_config(path: Path, checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration of the run that a checkpoint is of, from the YAML beside it; empty if there is none.
+
+    Data whose seed is that of ``seed_everything`` have it as their own.
+
+    Raises:
+        ValueError: if runs of the same model but other data lie in its folder.
+    """
+    model = model_config(checkpoint)
+    runs = [yaml.safe_load(file.read_text()) for file in sorted(path.parent.glob("config*.yaml"))]
+    runs = [run for run in runs if model and not differences({"init_args": {}, **run["model"]}, model)]
+    for run in runs:
+        arguments, seed = run["data"].get("init_args", {}), run.get("seed_everything")
+        if arguments.get("seed", 0) is None:
+            arguments["seed"] = seed if type(seed) is int else 0
+    if any(run["data"] != runs[0]["data"] for run in runs):
+        raise Refusal(f"a run's data must be known, but {path.parent} has several config.yaml with other data")
+    return runs[0] if runs else {}
+
+
+def load_run(checkpoint: Path) -> tuple[LightningModule, LightningDataModule]:
+    """Load the module of a checkpoint, in evaluation mode on the CPU, and the data module it was trained with.
+
+    With the run's seed and, if a filter dropped images, the images that were kept.
+
+    Raises:
+        ValueError: if ``checkpoint`` is none of this library's runs, or their YAML is not beside it: see `run_config`.
+    """
+    saved = read_checkpoint(checkpoint)
+    config = run_config(checkpoint, saved)
+    if not config:
+        raise Refusal(f"a run's checkpoint names its model and has its config.yaml beside it, {checkpoint} does not")
+    parser = jsonargparse.ArgumentParser()
+    parser.add_subclass_arguments(LightningModule, "model", fail_untyped=False)
+    parser.add_subclass_arguments(LightningDataModule, "data", fail_untyped=False)
+    built = parser.instantiate_classes(parser.parse_object({name: config[name] for name in ("model", "data")}))
+    built.model.on_load_checkpoint(saved)
+    built.model.load_state_dict(saved["state_dict"])
+    if kept := saved.get(type(built.data).__qualname__):
+        built.data.load_state_dict(kept)
+    return built.model.eval(), built.data
+
+
+def logged_similarities(run: Path) -> dict[str, float]:
+    """The last alpha, beta and gamma that ``SimilarityStatistics`` logged into a run's ``metrics.csv``, and the epoch.
+
+    Args:
+        run: the run's folder (``version_N``), the one above it (its newest run is taken) or the checkpoints' below it.
+
+    Raises:
+        ValueError: if there is no ``metrics.csv``, or no such values in it.
+    """
+    newest_first = sorted(run.glob("*/metrics.csv"), key=lambda path: path.stat().st_mtime, reverse=True)
+    found = [path for path in (run / "metrics.csv", run.parent / "metrics.csv", *newest_first) if path.is_file()]
+    if not found:
+        raise Refusal(f"run must be a folder with the metrics.csv of a CSVLogger, there is none in {run}")
+    with found[0].open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    logged = [row for row in rows if all(row.get(name) and math.isfinite(float(row[name])) for name in LEVELS)]
+    if not logged:
+        raise Refusal(
+            f"{found[0]} has no values of {', '.join(LEVELS)}: train with "
+            "--trainer.callbacks+=lit_hardcl.SimilarityStatistics, which logs them"
+        )
+    return {name: float(logged[-1][name]) for name in LEVELS} | {"epoch": float(logged[-1].get("epoch") or math.nan)}

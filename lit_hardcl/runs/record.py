@@ -1,0 +1,124 @@
+"""The record of a training: its configuration beside the checkpoints, its clock, what it logged."""
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import yaml
+from lightning.pytorch.cli import SaveConfigCallback
+from lightning.pytorch.loggers import WandbLogger
+
+from lit_hardcl.files import whole
+from lit_hardcl.runs.layout import run_folder
+
+ACCURACIES = ("val_linear_top1", "val_knn_top1")
+RECORDED = ("best", "last", "history", "seconds", "images")
+
+
+class RunRecord(SaveConfigCallback):
+    """Writes a training's configuration once it has really begun, and keeps time, best values and the logged ones.
+
+    The configuration goes into a YAML beside the checkpoints, into every checkpoint, so that
+    ``load_from_checkpoint`` needs no arguments, and into W&B's config. Nothing is written before the first step, so
+    that bad input leaves no run folder; a file of an earlier run is never overwritten. What was kept goes into every
+    checkpoint too, so that a resumed run's summary is that of the whole training.
+    """
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Start the records."""
+        self.best: dict[str, float] = {}
+        self.last: dict[str, float] = {}
+        self.history: dict[int, dict[str, float]] = {}
+        self.seconds, self.images, self._written = 0.0, 0, False
+        self._model_config: dict[str, Any] = yaml.safe_load(self._dump())["model"]
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock."""
+        self._since = time.perf_counter()
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keep what the epoch before has logged at its end."""
+        self._keep_logged(trainer, trainer.current_epoch - 1)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Count images; after the first step, write the configuration."""
+        if not self._written and trainer.is_global_zero:
+            self._write_config(trainer)
+            self._written = True
+        if isinstance(batch, (tuple, list)) and len(batch) > 1:
+            self.images += len(batch[1]) * trainer.world_size
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop the clock of training."""
+        if not trainer.sanity_checking and trainer.training is False and hasattr(self, "_since"):
+            self.seconds += time.perf_counter() - self._since
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Remember the accuracies, and start the clock again."""
+        if trainer.sanity_checking:
+            return
+        self._since = time.perf_counter()
+        self._keep_logged(trainer, trainer.current_epoch, validated=True)
+        for name in ACCURACIES:
+            if (value := trainer.callback_metrics.get(name)) is not None:
+                self.last[name] = float(value)
+                self.best[name] = max(float(value), self.best.get(name, 0.0))
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop the clock."""
+        self.seconds += time.perf_counter() - self._since
+        self._keep_logged(trainer, trainer.current_epoch - 1)
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Put the model's configuration where ``load_from_checkpoint`` looks for it, and the record beside it."""
+        self._keep_logged(trainer, trainer.current_epoch)
+        now = time.perf_counter()
+        self.seconds, self._since = self.seconds + now - self._since, now
+        checkpoint["run_record"] = {name: getattr(self, name) for name in RECORDED}
+        checkpoint["hyper_parameters"] = {
+            "_class_path": self._model_config["class_path"],
+            "_instantiator": "lightning.pytorch.cli.instantiate_module",
+            **self._model_config.get("init_args", {}),
+        }
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Go on with a record."""
+        for name, value in checkpoint.get("run_record", {}).items():
+            setattr(self, name, value)
+
+    def _keep_logged(self, trainer: pl.Trainer, epoch: int, validated: bool = False) -> None:
+        """File the logged values, as they stand, under their epoch: ``val_`` ones after validation, others without."""
+        logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        if row := {n: v for n, v in logged.items() if n.startswith("val_") == validated and math.isfinite(v)}:
+            self.history.setdefault(epoch, {}).update(row)
+
+    def _write_config(self, trainer: pl.Trainer) -> None:
+        if folder := run_folder(trainer):
+            _write_new(folder / "config.yaml", self._dump())
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.experiment.config.update(yaml.safe_load(self._dump()), allow_val_change=True)
+                for name in ACCURACIES:
+                    logger.experiment.define_metric(name, summary="max")
+
+    def _dump(self) -> str:
+        return self.parser.dump(self.config, skip_none=False)
+
+
+def _write_new(path: Path, text: str) -> None:
+    """Write a file under this name or, where another text stands there, under the next free one."""
+    version = 0
+    while (name := path if version == 0 else path.with_stem(f"{path.stem}-v{version}")).exists():
+        if name.read_text() == text:
+            return
+        version += 1
+    with whole(name) as part:
+        part.write_text(text)
