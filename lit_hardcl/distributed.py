@@ -57,6 +57,7 @@ class Keys:
         views: of each image.
         device: of the columns.
         gathered: whether other processes' rows are keys too.
+        fewest: images there must be.
 
     Attributes:
         images: of all processes whose rows are keys.
@@ -67,17 +68,26 @@ class Keys:
         Refusal: if there is only one image.
     """
 
-    def __init__(self, batch: int, views: int, device: torch.device, gathered: bool = True) -> None:
+    def __init__(self, batch: int, views: int, device: torch.device, gathered: bool = True, fewest: int = 2) -> None:
         self.batch, self.views = batch, views
         self.processes, self.rank = (world_size(), rank()) if gathered else (1, 0)
         self.images = batch * self.processes
-        if self.images < 2:
+        if self.images < fewest:
             raise Refusal(
                 f"a contrastive batch needs at least 2 images, got {self.images}: there is nothing to contrast"
             )
         first = torch.arange(batch, device=device) + self.rank * batch
         self.own: Int[Tensor, " anchors"] = torch.cat([first + view * self.images for view in range(views)])
         self.positives: Int[Tensor, " anchors"] = (self.own + self.images) % (views * self.images)
+
+    @property
+    def image(self) -> Int[Tensor, " images"]:
+        """Numbers of all images, in the order of a view's columns."""
+        return torch.arange(self.images, device=self.own.device)
+
+    def anchors_at(self, columns: Int[Tensor, " columns"]) -> Int[Tensor, " columns"]:
+        """The anchors that stand at these columns, which are this process's own."""
+        return columns // self.images * self.batch + columns % self.images - self.rank * self.batch
 
     def of(self, rows: Shaped[Tensor, "anchors *rest"]) -> Shaped[Tensor, "keys *rest"]:
         """What stands at the keys, if ``rows`` stands at the anchors; with its gradient."""

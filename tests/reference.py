@@ -62,6 +62,36 @@ def simclr(projections: Tensor, temperature: float) -> Tensor:
     return _mean_over_anchors(projections, lambda i, k, s: s / temperature)
 
 
+def dcl(projections: Tensor, temperature: float) -> Tensor:
+    """Decoupled: the positive stands in the numerator only."""
+    count = len(projections)
+    total = projections.new_zeros(())
+    for i in range(count):
+        positive = (i + count // 2) % count
+        logits = {k: cosine(projections[i], projections[k]) / temperature for k in range(count) if k != i}
+        negatives = [torch.exp(logits[k]) for k in logits if k != positive]
+        total = total - logits[positive] + torch.log(sum(negatives))
+    return total / count
+
+
+def supcon(projections: Tensor, labels: list[int], temperature: float, form: str) -> Tensor:
+    """Every other view of an anchor's label is a positive; ``labels`` of the images, -1: the other view alone."""
+    count = len(projections)
+    total = projections.new_zeros(())
+    for i in range(count):
+        label = labels[i % len(labels)]
+        terms = {k: torch.exp(cosine(projections[i], projections[k]) / temperature) for k in range(count) if k != i}
+        positives = [
+            k for k in terms if k % len(labels) == i % len(labels) or (label >= 0 and labels[k % len(labels)] == label)
+        ]
+        shares = [terms[k] / sum(terms.values()) for k in positives]
+        if form == "out":
+            total = total - sum(torch.log(share) for share in shares) / len(shares)
+        else:
+            total = total - torch.log(sum(shares) / len(shares))
+    return total / count
+
+
 def _mean_over_anchors(projections: Tensor, logit) -> Tensor:
     """Mean of ``-log softmax`` at the positive; rows are views-major: image i stands at i and at N + i."""
     count = len(projections)

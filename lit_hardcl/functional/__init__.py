@@ -1,17 +1,20 @@
 """The arithmetic of the methods: tensors in, tensors out, no state and no Lightning."""
 
-from lit_hardcl.functional.contrast import nt_xent, pair_logits
+from lit_hardcl.functional.contrast import dcl_rows, nt_xent, nt_xent_rows, pair_logits, supcon_rows
 from lit_hardcl.functional.pools import farthest_points, hardest_candidate, screen_negatives
 from lit_hardcl.functional.selection import difficult_pairs
 from lit_hardcl.functional.similarity import cosine_similarity, unit_vectors
 
 __all__ = [
     "cosine_similarity",
+    "dcl_rows",
     "difficult_pairs",
     "farthest_points",
     "hardest_candidate",
     "nt_xent",
+    "nt_xent_rows",
     "pair_logits",
     "screen_negatives",
+    "supcon_rows",
     "unit_vectors",
 ]

@@ -55,27 +55,89 @@ def nt_xent(
     positives: Int[Tensor, " anchors"] | Bool[Tensor, "anchors keys"],
     exclude: Bool[Tensor, "anchors keys"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Mean over the anchors of ``-log(sum of exp over positives / sum of exp over all keys not excluded)``.
-
-    With one positive per anchor this is the cross-entropy of SimCLR (arXiv:2002.05709, Eq. 1). Log-sum-exp in
-    float32 or better.
-
-    An anchor without a positive makes it infinite.
-
-    Args:
-        logits: one row per anchor.
-        positives: the column of each anchor's positive or, for several positives in one sum, True where a key is one.
-        exclude: True where a key is in neither sum, such as the anchor itself.
+    """Mean of :func:`nt_xent_rows` over the anchors.
 
     Example:
         >>> nt_xent(torch.zeros(2, 4), torch.tensor([1, 0]), exclude=torch.eye(2, 4, dtype=torch.bool))
         tensor(1.0986)
     """
-    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    if exclude is not None:
-        logits = logits.masked_fill(exclude, -torch.inf)
+    return nt_xent_rows(logits, positives, exclude).mean()
+
+
+def nt_xent_rows(
+    logits: Float[Tensor, "anchors keys"],
+    positives: Int[Tensor, " anchors"] | Bool[Tensor, "anchors keys"],
+    exclude: Bool[Tensor, "anchors keys"] | None = None,
+) -> Float[Tensor, " anchors"]:
+    """``-log(sum of exp over positives / sum of exp over all keys not excluded)`` of each anchor.
+
+    With one positive per anchor this is the cross-entropy of SimCLR (arXiv:2002.05709, Eq. 1). Log-sum-exp in
+    float32 or better. Infinite for an anchor without a positive.
+
+    Args:
+        logits: one row per anchor.
+        positives: the column of each anchor's positive or, for several positives in one sum, True where a key is one.
+        exclude: True where a key is in neither sum, such as the anchor itself.
+    """
+    logits = _without(logits, exclude)
     if positives.dtype == torch.bool:
-        numerator = logits.masked_fill(~positives, -torch.inf).logsumexp(dim=1)
-    else:
-        numerator = logits.gather(1, positives.unsqueeze(1)).squeeze(1)
-    return (logits.logsumexp(dim=1) - numerator).mean()
+        return logits.logsumexp(dim=1) - logits.masked_fill(~positives, -torch.inf).logsumexp(dim=1)
+    return logits.logsumexp(dim=1) - logits.gather(1, positives.unsqueeze(1)).squeeze(1)
+
+
+def dcl_rows(
+    logits: Float[Tensor, "anchors keys"],
+    positives: Int[Tensor, " anchors"],
+    exclude: Bool[Tensor, "anchors keys"] | None = None,
+) -> Float[Tensor, " anchors"]:
+    """NT-Xent without the positive in its denominator (arXiv:2110.06848, Eq. 6): may be negative.
+
+    Args:
+        logits: one row per anchor, which needs a key besides its positive.
+        positives: the column of each anchor's positive.
+        exclude: True where a key does not count, such as the anchor itself.
+
+    Example:
+        >>> dcl_rows(torch.tensor([[2.0, 1.0, 0.5]]), torch.tensor([0]))
+        tensor([-0.5259])
+    """
+    positives = positives.unsqueeze(1)
+    logits = _without(logits, exclude)
+    return logits.scatter(1, positives, -torch.inf).logsumexp(dim=1) - logits.gather(1, positives).squeeze(1)
+
+
+def supcon_rows(
+    logits: Float[Tensor, "anchors keys"],
+    positives: Bool[Tensor, "anchors keys"],
+    exclude: Bool[Tensor, "anchors keys"] | None = None,
+    form: str = "out",
+) -> Float[Tensor, " anchors"]:
+    """NT-Xent with every key of the anchor's label as a positive (arXiv:2004.11362).
+
+    ``"out"``: mean over the positives of -log softmax (Eq. 2); ``"in"``: -log of the mean over the positives of the
+    softmax (Eq. 3). With one positive both are NT-Xent.
+
+    Args:
+        logits: one row per anchor.
+        positives: True where a key is a positive; each anchor needs one.
+        exclude: True where a key does not count, such as the anchor itself.
+        form: where the mean stands.
+
+    Example:
+        >>> rows, both = torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([[True, True, False]])
+        >>> supcon_rows(rows, both), supcon_rows(rows, both, form="in")
+        (tensor([1.0514]), tensor([0.9313]))
+    """
+    logits = _without(logits, exclude)
+    count, total = positives.sum(dim=1).to(logits.dtype), logits.logsumexp(dim=1)
+    if form == "out":
+        return total - logits.where(positives, 0).sum(dim=1) / count
+    return total + count.log() - logits.masked_fill(~positives, -torch.inf).logsumexp(dim=1)
+
+
+def _without(
+    logits: Float[Tensor, "anchors keys"], exclude: Bool[Tensor, "anchors keys"] | None
+) -> Float[Tensor, "anchors keys"]:
+    """Float32 or better, and minus infinity where a key is excluded."""
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return logits if exclude is None else logits.masked_fill(exclude, -torch.inf)

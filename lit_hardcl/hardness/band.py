@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from lit_hardcl import distributed
+from lit_hardcl.distributed import Keys
 from lit_hardcl.errors import Refusal
 from lit_hardcl.functional.selection import check_band
 from lit_hardcl.hardness.difficult_rows import DifficultRows, chunks
@@ -28,7 +28,7 @@ class Band(NamedTuple):
 
     def keys(self, rows: Shaped[Tensor, "anchors *rest"]) -> Shaped[Tensor, "keys *rest"]:
         """What stands at the keys, if ``rows`` stands at the anchors; every process must bring equally many."""
-        return distributed.gather(rows) if self.gathered else rows
+        return Keys(len(rows), 1, rows.device, self.gathered, fewest=1).of(rows)
 
 
 class SelectedPairs(NamedTuple):
@@ -70,11 +70,10 @@ def selected_pairs(features: Float[Tensor, "rows width"], band: Band) -> Iterato
 
     A few anchors at a time, so that memory grows with the rows and not with their pairs.
     """
-    keys = band.keys(features)
-    own = torch.arange(len(features), device=features.device)
-    own += distributed.rank() * len(features) if band.gathered else 0
-    rows = DifficultRows(features, keys, own, band.pos_high, band.pos_low)
-    for first, last in chunks(features, len(keys)):
+    keys = Keys(len(features), 1, features.device, band.gathered, fewest=1)
+    every = keys.of(features)
+    rows = DifficultRows(features, every, keys.own, band.pos_high, band.pos_low)
+    for first, last in chunks(features, len(every)):
         yield SelectedPairs(slice(first, last), rows.marks(first, last), rows)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
+from torch.profiler import record_function
 
 from lit_hardcl.functional.selection import check_band
 from lit_hardcl.functional.similarity import unit_vectors, whole_float32
@@ -46,6 +47,10 @@ class DifficultRows:
 
         The first call must be for as many anchors as any other.
         """
+        with record_function("selection"):
+            return self._marks(first, last)
+
+    def _marks(self, first: int, last: int) -> Float[Tensor, "{last-first} keys"]:
         similarity, marks = (self._space(place, last - first) for place in range(2))
         own = None if self._own is None else self._own[first:last]
         if self._positions:

@@ -5,8 +5,9 @@ from typing import Literal, NamedTuple
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.profiler import record_function
 
-from lit_hardcl import distributed
+from lit_hardcl.distributed import Keys
 from lit_hardcl.functional import farthest_points, hardest_candidate
 from lit_hardcl.functional.pools import check_count
 
@@ -56,28 +57,21 @@ def hard_sets(
     """
     views, images, _ = candidates.shape
     check_count(count, views)
+    keys = Keys(images, views, candidates.device, gather_distributed and labels is not None, fewest=1)
     rows = candidates.flatten(0, 1)
-    own = torch.arange(images, device=rows.device)
-    pool, first = rows, 0
-    pool_images = own.repeat(views)
-    groups, pool_groups = (own, pool_images) if labels is None else (labels, labels.repeat(views))
-    pool_ranking = None if ranking is None else ranking.flatten()
-    if labels is not None and gather_distributed and distributed.world_size() > 1:
-        first = distributed.rank() * len(rows)
-        pool = distributed.gather_with_gradient(rows)
-        pool_groups = distributed.gather(pool_groups)
-        pool_images = distributed.gather(pool_images + distributed.rank() * images)
-        own = own + distributed.rank() * images
-        pool_ranking = None if pool_ranking is None else distributed.gather(pool_ranking)
+    pool, pool_images = keys.of(rows), keys.image.repeat(views)
+    own = keys.own[:images]  # an image's number is the column of its first view
+    groups, pool_groups = (own, pool_images) if labels is None else (labels, keys.of(labels.repeat(views)))
+    pool_ranking = None if ranking is None else keys.of(ranking.flatten())
 
-    with torch.no_grad():
+    with torch.no_grad(), record_function("selection"):
         present = groups.unsqueeze(1) == pool_groups
         if anchor == "dynamic":
             chosen = hardest_candidate(pool.detach(), present, among=own.unsqueeze(1) == pool_images)
         elif anchor == "fixed":
-            chosen = torch.arange(images, device=rows.device) + first + (views - 1) * images
+            chosen = keys.own[-images:]
         else:
-            chosen, present = torch.arange(len(rows), device=rows.device) + first, present.repeat(views, 1)
+            chosen, present = keys.own, present.repeat(views, 1)
         if pool_ranking is None:
             positives = farthest_points(pool.detach(), chosen, count, present)
         else:
@@ -86,4 +80,5 @@ def hard_sets(
                 scores = (scores + pool_ranking[chosen].unsqueeze(1)) % 1
             scores = scores.masked_fill(~present, -torch.inf)
             positives = scores.scatter(1, chosen.unsqueeze(1), -torch.inf).topk(count).indices
-    return HardSets(chosen - first, (chosen - first) % images, pool[positives])
+    anchors = keys.anchors_at(chosen)
+    return HardSets(anchors, anchors % images, pool[positives])

@@ -1,9 +1,21 @@
-"""Losses: settings, the choice of pairs without gradient, the gather across processes."""
+"""Losses: a row formula each, their settings, and the gather across processes."""
 
 from lit_hardcl.hardness import HardSets, hard_sets
+from lit_hardcl.losses.dcl import DCLLoss
 from lit_hardcl.losses.difficult_pairs import DifficultPairLoss
-from lit_hardcl.losses.fused import difficult_pair_loss
-from lit_hardcl.losses.rows import RowLoss
+from lit_hardcl.losses.rows import Rectangle, RowFormula, RowLoss, by_rows
 from lit_hardcl.losses.spacl import SPACLLoss
+from lit_hardcl.losses.supcon import SupConLoss
 
-__all__ = ["DifficultPairLoss", "HardSets", "RowLoss", "SPACLLoss", "difficult_pair_loss", "hard_sets"]
+__all__ = [
+    "DCLLoss",
+    "DifficultPairLoss",
+    "HardSets",
+    "Rectangle",
+    "RowFormula",
+    "RowLoss",
+    "SPACLLoss",
+    "SupConLoss",
+    "by_rows",
+    "hard_sets",
+]

@@ -1,18 +1,301 @@
-"""The engine: any row formula, a few anchors at a time."""
+"""The engine: any row formula, a few anchors at a time, its gradient taken in the same pass; what losses share."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.profiler import record_function
+
+from lit_hardcl.distributed import Keys
+from lit_hardcl.errors import Refusal
+from lit_hardcl.functional.contrast import check_treatment
+from lit_hardcl.functional.similarity import unit_vectors, whole_float32
+from lit_hardcl.hardness import chunks
+
+RowFormula = Callable[..., Float[Tensor, " some_anchors"]]
+
+
+def by_rows(
+    anchors: Float[Tensor, "anchors dim"],
+    keys: Float[Tensor, "keys dim"] | None,
+    row_losses: RowFormula,
+    chunk_size: int | None = None,
+    others: Sequence[Float[Tensor, "..."]] = (),
+) -> Float[Tensor, ""]:
+    """Mean over the anchors of a row formula, in memory that grows with anchors plus keys, not with their product.
+
+    The value and gradient of ``row_losses(cosine_similarity(anchors, keys), slice(None)).mean()``: the formula runs
+    under autograd, on a chunk of anchors at a time, and the chunk's part of the gradient is taken at once, in the
+    forward pass. So it can be differentiated only once. Outside autocast, in float32 or better; NaN passes on.
+
+    Args:
+        anchors: vectors of any length.
+        keys: vectors, with or without gradient; ``None``: the anchors.
+        row_losses: ``row_losses(similarity, rows, *others)``: from some anchors' cosines with all keys, and the slice
+            of the anchors that they are, to one loss for each of them.
+        chunk_size: anchors at a time; ``None``: so many that a matrix of them has 4 MB on a CPU, 256 MB elsewhere.
+        others: tensors besides the cosines that the formula takes and that need a gradient, such as a learned
+            temperature; whole, not in slices.
+
+    Raises:
+        Refusal: if ``chunk_size`` is below 1, or the formula uses a tensor that needs a gradient and is none of
+            ``others``: that gradient would be lost.
+
+    Example:
+        >>> anchors = torch.eye(2, requires_grad=True)
+        >>> loss = by_rows(anchors, None, lambda similarity, rows: similarity.square().sum(dim=1))
+        >>> loss.backward()
+        >>> loss, anchors.grad.shape
+        (tensor(1., grad_fn=<_ByRowsBackward>), torch.Size([2, 2]))
+    """
+    check_chunk_size(chunk_size)
+    with torch.autocast(anchors.device.type, enabled=False), whole_float32():
+        anchors = unit_vectors(anchors)
+        return _ByRows.apply(row_losses, chunk_size, anchors, None if keys is None else unit_vectors(keys), *others)
+
+
+def check_chunk_size(chunk_size: int | None) -> None:
+    """Raise a refusal unless some anchors are in a chunk."""
+    if chunk_size is not None and chunk_size < 1:
+        raise Refusal(f"chunk_size must be at least 1, or None to suit the memory, got {chunk_size}")
+
+
+class _ByRows(torch.autograd.Function):
+    """The loss of unit vectors; its gradients are made with it and wait for backward."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, row_losses: RowFormula, chunk_size: int | None, anchors: Tensor, keys: Tensor | None, *others: Tensor
+    ) -> Tensor:
+        roots = (anchors, keys, *others)
+        wanted = ctx.needs_input_grad[2:]
+        gradients = [
+            torch.zeros_like(root) if root is not None and wants else None
+            for root, wants in zip(roots, wanted, strict=True)
+        ]
+        every, to_keys = (anchors, gradients[0]) if keys is None else (keys, gradients[1])
+        copies = [other.detach().requires_grad_(wants) for other, wants in zip(others, wanted[2:], strict=True)]
+        losses = anchors.new_empty(len(anchors))
+        for first, last in chunks(anchors, len(every), chunk_size):
+            similarity = anchors[first:last] @ every.T
+            with torch.set_grad_enabled(any(wanted)):
+                each = row_losses(similarity.requires_grad_(any(wanted)), slice(first, last), *copies)
+            losses[first:last] = each.detach()
+            if any(wanted):
+                leaves = [similarity, *(copy for copy in copies if copy.requires_grad)]
+                if first == 0:
+                    _check_leaves(each, leaves)
+                share = each.new_full(each.shape, 1 / len(anchors))
+                slope, *slopes = torch.autograd.grad(each, leaves, share, allow_unused=True)
+                if slope is not None:
+                    if gradients[0] is not None:
+                        gradients[0][first:last] += slope @ every
+                    if to_keys is not None:
+                        to_keys.addmm_(slope.T, anchors[first:last])
+                for gradient, part in zip((g for g in gradients[2:] if g is not None), slopes, strict=True):
+                    if part is not None:
+                        gradient += part
+        ctx.save_for_backward(*roots, *gradients)
+        return losses.mean()
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:
+        half = len(ctx.saved_tensors) // 2
+        return None, None, *final_gradients(ctx.saved_tensors[:half], ctx.saved_tensors[half:], outer[0])
+
+
+def _check_leaves(each: Tensor, leaves: list[Tensor]) -> None:
+    """Refuse a formula whose value depends on leaves other than these."""
+    seen, waiting = set(), [each.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if (leaf := getattr(node, "variable", None)) is not None and not any(leaf is one for one in leaves):
+            raise Refusal(
+                f"a row formula may use tensors that need a gradient only as others of by_rows, got one of shape "
+                f"{tuple(leaf.shape)} from elsewhere: its gradient would be lost"
+            )
+        waiting += [parent for parent, _ in node.next_functions]
+
+
+def final_gradients(
+    roots: Sequence[Tensor | None], gradients: Sequence[Tensor | None], outer: Tensor
+) -> list[Tensor | None]:
+    """Ready-made gradients times the outer one, as a function of the roots that refuses to be differentiated."""
+    return [
+        None if root is None or to is None else _Final.apply((to * outer).to(root.dtype), *roots)
+        for root, to in zip(roots, gradients, strict=True)
+    ]
+
+
+class _Final(torch.autograd.Function):
+    """A gradient that depends on the roots, but not in a way that can be differentiated."""
+
+    @staticmethod
+    def forward(ctx: Any, gradient: Tensor, *roots: Tensor | None) -> Tensor:
+        return gradient
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:
+        raise RuntimeError(
+            "a loss taken by rows can be differentiated only once: for a second derivative, build it from "
+            "lit_hardcl.functional, as nt_xent(pair_logits(...))"
+        )
+
+
+@dataclass(frozen=True)
+class Rectangle:
+    """Anchors and keys, and what is known of them.
+
+    Attributes:
+        anchors: projections.
+        keys: projections, with or without gradient; ``None``: the anchors.
+        positives: the column of each anchor's positive.
+        own: the column of each anchor itself, which is no key of its own; ``None``: it is not among the keys.
+        anchor_features: before the projector, without gradient; ``None``: not known.
+        key_features: the same of the keys; ``None`` where ``keys`` is.
+        anchor_targets: classes, -1 where unknown; ``None``: not known.
+        key_targets: the same of the keys; ``None`` where ``keys`` is.
+    """
+
+    anchors: Float[Tensor, "anchors dim"]
+    keys: Float[Tensor, "keys dim"] | None
+    positives: Int[Tensor, " anchors"]
+    own: Int[Tensor, " anchors"] | None = None
+    anchor_features: Float[Tensor, "anchors width"] | None = None
+    key_features: Float[Tensor, "keys width"] | None = None
+    anchor_targets: Int[Tensor, " anchors"] | None = None
+    key_targets: Int[Tensor, " keys"] | None = None
+
+    def exclude(
+        self, similarity: Float[Tensor, "some_anchors keys"], rows: slice
+    ) -> Bool[Tensor, "some_anchors keys"] | None:
+        """True at each anchor itself; ``None`` if it is not among the keys."""
+        if self.own is None:
+            return None
+        return torch.zeros_like(similarity, dtype=torch.bool).scatter_(1, self.own[rows].unsqueeze(1), True)
+
+    def same_label(
+        self, similarity: Float[Tensor, "some_anchors keys"], rows: slice
+    ) -> Bool[Tensor, "some_anchors keys"]:
+        """True at each anchor's positive and at every key of its label, itself excepted."""
+        if self.anchor_targets is None:
+            raise Refusal("a loss of labels needs targets, got none")
+        targets = self.anchor_targets[rows].unsqueeze(1)
+        same = (targets == (self.anchor_targets if self.key_targets is None else self.key_targets)) & (targets >= 0)
+        same = same.scatter(1, self.positives[rows].unsqueeze(1), True)
+        return same if self.own is None else same.scatter_(1, self.own[rows].unsqueeze(1), False)
 
 
 class RowLoss(nn.Module):
-    """A contrastive loss that is a mean over anchors of a formula on each anchor's similarities to all keys."""
+    """Mean over this process's anchors of a row formula, over the keys of all processes.
+
+    A loss of one's own says its :meth:`formula`; what it needs besides projections, by the two class attributes.
+
+    Args:
+        temperature: positive and finite.
+        gather_distributed: whether the images of all processes are contrasted. Each must bring equally many.
+        chunk_size: anchors contrasted at a time, which changes memory and time but not the loss; ``None``: so many that
+            a matrix of them has 4 MB on a CPU, 256 MB elsewhere.
+
+    Raises:
+        Refusal: if a setting breaks its rule.
+    """
+
+    uses_features: bool = False
+    uses_targets: bool = False
+
+    def __init__(self, temperature: float, gather_distributed: bool = True, chunk_size: int | None = None) -> None:
+        super().__init__()
+        check_treatment(temperature, margin=0.0, temperature_scale=1.0)
+        check_chunk_size(chunk_size)
+        self.temperature = temperature
+        self.gather_distributed = gather_distributed
+        self.chunk_size = chunk_size
+
+    def formula(self, rectangle: Rectangle) -> RowFormula:
+        """The row formula for these anchors and keys, as :func:`by_rows` takes it."""
+        raise NotImplementedError
 
     def forward(
         self,
-        z0: Tensor,
-        z1: Tensor,
-        h0: Tensor | None = None,
-        h1: Tensor | None = None,
-        targets: Tensor | None = None,
-    ) -> Tensor:
-        """Mean loss of this process's anchors: projections, features and targets of two views of a batch."""
-        raise NotImplementedError
+        z0: Float[Tensor, "batch dim"],
+        z1: Float[Tensor, "batch dim"],
+        h0: Float[Tensor, "batch width"] | None = None,
+        h1: Float[Tensor, "batch width"] | None = None,
+        targets: Int[Tensor, " batch"] | None = None,
+    ) -> Float[Tensor, ""]:
+        """Mean loss of this process's 2 x batch anchors.
+
+        NaN if a feature or a projection is not finite.
+
+        Args:
+            z0: projections of the first view of each image.
+            z1: projections of the second view, in the same order.
+            h0: features before the projector; both or neither.
+            h1: the same for the second view.
+            targets: classes of the images, -1 where unknown.
+
+        Raises:
+            Refusal: if shapes differ, one of ``h0``, ``h1`` or what the loss needs is missing, or there is only one
+                image.
+        """
+        _check_views(z0, z1, h0, h1, targets)
+        keys = Keys(len(z0), 2, z0.device, self.gather_distributed)
+
+        def sides(rows: Tensor) -> tuple[Tensor, Tensor | None]:
+            return rows, keys.of(rows) if keys.processes > 1 else None
+
+        with record_function("loss"):
+            features: tuple[Tensor | None, Tensor | None] = (None, None)
+            if self.uses_features and h0 is not None and h1 is not None:
+                features = sides(torch.cat([h0, h1]).detach())
+            labels = sides(targets.repeat(2)) if self.uses_targets and targets is not None else (None, None)
+            loss = self.of_rectangle(*sides(torch.cat([z0, z1])), keys.positives, keys.own, *features, *labels)
+            return loss if self.uses_features else nan_unless_finite(loss, h0, h1)
+
+    def of_rectangle(
+        self,
+        anchors: Float[Tensor, "anchors dim"],
+        keys: Float[Tensor, "keys dim"] | None,
+        positives: Int[Tensor, " anchors"],
+        own: Int[Tensor, " anchors"] | None = None,
+        anchor_features: Float[Tensor, "anchors width"] | None = None,
+        key_features: Float[Tensor, "keys width"] | None = None,
+        anchor_targets: Int[Tensor, " anchors"] | None = None,
+        key_targets: Int[Tensor, " keys"] | None = None,
+    ) -> Float[Tensor, ""]:
+        """The loss of any anchors and keys, such as a queue's; arguments as in :class:`Rectangle`."""
+        given = (anchors, keys, positives, own, anchor_features, key_features, anchor_targets, key_targets)
+        loss = by_rows(anchors, keys, self.formula(Rectangle(*given)), self.chunk_size)
+        return nan_unless_finite(loss, anchor_features, key_features)
+
+    def extra_repr(self) -> str:
+        """Settings, as ``print`` shows them."""
+        return ", ".join(
+            f"{name}={value}" for name, value in vars(self).items() if name[0] != "_" and name != "training"
+        )
+
+
+def nan_unless_finite(loss: Float[Tensor, ""], *features: Tensor | None) -> Float[Tensor, ""]:
+    """A NaN feature compares as False and would quietly select nothing. No look at values here: it would wait."""
+    ends = [end for rows in features if rows is not None for end in rows.detach().aminmax()]
+    if not ends:
+        return loss
+    return torch.where(torch.stack([end.isfinite() for end in ends]).all(), loss, torch.full_like(loss, torch.nan))
+
+
+def _check_views(z0: Tensor, z1: Tensor, h0: Tensor | None, h1: Tensor | None, targets: Tensor | None) -> None:
+    if z0.shape != z1.shape:
+        raise Refusal(f"both views must have projections of one shape, got {tuple(z0.shape)} and {tuple(z1.shape)}")
+    if (h0 is None) != (h1 is None):
+        raise Refusal("features must be given for both views or for neither, got one of h0 and h1")
+    if h0 is not None and h1 is not None and not len(h0) == len(h1) == len(z0):
+        raise Refusal(f"features must belong to the {len(z0)} projections, got {len(h0)} and {len(h1)} rows")
+    if targets is not None and len(targets) != len(z0):
+        raise Refusal(f"targets must belong to the {len(z0)} projections, got {len(targets)}")

@@ -3,13 +3,15 @@
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.profiler import record_function
 
 from lit_hardcl import distributed
 from lit_hardcl.errors import Refusal
-from lit_hardcl.functional import nt_xent, screen_negatives, unit_vectors
+from lit_hardcl.functional import nt_xent_rows, screen_negatives, unit_vectors
 from lit_hardcl.functional.contrast import check_treatment
 from lit_hardcl.functional.pools import check_share
 from lit_hardcl.functional.similarity import whole_float32
+from lit_hardcl.losses.rows import by_rows
 
 
 class SPACLLoss(nn.Module):
@@ -89,27 +91,36 @@ class SPACLLoss(nn.Module):
             negatives = distributed.gather_with_gradient(negatives)
             negative_labels = None if negative_labels is None else distributed.gather(negative_labels)
         with torch.autocast(anchors.device.type, enabled=False), whole_float32():
-            unit_anchors = unit_vectors(anchors)
-            to_positives = torch.einsum("ad,apd->ap", unit_anchors, unit_vectors(positives))
-            to_negatives = unit_anchors @ unit_vectors(negatives).T
-        exclude = torch.zeros_like(to_negatives, dtype=torch.bool)
-        if labels is not None and negative_labels is not None:
-            exclude = labels.unsqueeze(1) == negative_labels
-        kept = self.kept(to_negatives, exclude)
+            to_positives = torch.einsum("ad,apd->ap", unit_vectors(anchors), unit_vectors(positives))
+        counts = torch.zeros(2, dtype=torch.long, device=anchors.device)  # negatives kept, and all that count
 
-        is_positive = torch.zeros(
-            len(anchors), positives.shape[1] + len(negatives), dtype=torch.bool, device=kept.device
-        )
-        is_positive[:, : positives.shape[1]] = True
-        dropped = torch.cat([torch.zeros_like(to_positives, dtype=torch.bool), ~kept], dim=1)
-        logits = torch.cat([to_positives, to_negatives], dim=1) / self.temperature
-        return nt_xent(logits, is_positive, exclude=dropped), kept.sum() / (~exclude).sum().clamp(min=1)
+        def row_losses(similarity: Tensor, rows: slice, to_positives: Tensor) -> Tensor:
+            exclude = torch.zeros_like(similarity, dtype=torch.bool)
+            if labels is not None and negative_labels is not None:
+                exclude = labels[rows].unsqueeze(1) == negative_labels
+            kept = self.kept(similarity, exclude)
+            counts.add_(torch.stack([kept.sum(), (~exclude).sum()]))
+            both = torch.cat([to_positives[rows], similarity], dim=1)
+            is_positive = torch.zeros_like(both, dtype=torch.bool)
+            is_positive[:, : to_positives.shape[1]] = True
+            dropped = torch.cat([torch.zeros_like(to_positives[rows], dtype=torch.bool), ~kept], dim=1)
+            return nt_xent_rows(both / self.temperature, is_positive, exclude=dropped)
+
+        with record_function("loss"):
+            loss = by_rows(anchors, negatives, row_losses, others=[to_positives])
+        return loss, counts[0] / counts[1].clamp(min=1)
 
     @torch.no_grad()
     def kept(
         self, similarity: Float[Tensor, "anchors negatives"], exclude: Bool[Tensor, "anchors negatives"]
     ) -> Bool[Tensor, "anchors negatives"]:
         """Which negatives screening keeps, of cosines."""
+        with record_function("selection"):
+            return self._kept(similarity, exclude)
+
+    def _kept(
+        self, similarity: Float[Tensor, "anchors negatives"], exclude: Bool[Tensor, "anchors negatives"]
+    ) -> Bool[Tensor, "anchors negatives"]:
         if self.screening_similarity == "linear":
             return screen_negatives((1 + similarity).clamp(min=0) / 2, self.screening_share, exclude)
         # Shares of a row do not change with a factor: no exponential of more than 0, whatever the temperature.

@@ -9,7 +9,8 @@ from torchmetrics.functional.classification import multiclass_accuracy
 from trainers import quiet_trainer
 
 from lit_hardcl import ContrastiveDataModule, OnlineKNN, OnlineLinearProbe, SimCLR
-from lit_hardcl.callbacks.online import first_of_each, trained
+from lit_hardcl.callbacks.online import first_of_each
+from lit_hardcl.contract import read_step
 
 
 def fit(module, data, *callbacks, max_epochs=1):
@@ -233,14 +234,14 @@ def test_a_setting_that_breaks_its_rule_is_refused(kind, settings):
 @pytest.mark.parametrize("outputs", [torch.zeros(()), {"loss": torch.zeros(())}], ids=["loss only", "no features"])
 def test_a_step_that_returns_no_features_is_told_so(outputs):
     with pytest.raises(ValueError, match="a training_step that returns"):
-        trained(outputs)
+        read_step(outputs)
 
 
 def test_features_that_do_not_match_their_targets_are_refused():
     with pytest.raises(ValueError, match="got 5 for 2 targets"):
-        trained({"features": torch.zeros(5, 3), "targets": torch.zeros(2)})
+        read_step({"features": torch.zeros(5, 3), "targets": torch.zeros(2)})
 
 
 def test_one_target_per_image_serves_all_its_views():
-    _, targets = trained({"features": torch.zeros(4, 3), "targets": torch.tensor([1, 2])})
+    _, targets, _ = read_step({"features": torch.zeros(4, 3), "targets": torch.tensor([1, 2])})
     assert targets.tolist() == [1, 2, 1, 2]

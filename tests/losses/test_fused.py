@@ -1,5 +1,6 @@
-"""The chunked loss is the chain of functional ops, in value, gradient and choice, for every kind of rectangle."""
+"""The fast path and the formula by rows are the chain of functional ops, for every kind of rectangle."""
 
+import functools
 import math
 
 import pytest
@@ -8,8 +9,12 @@ from treatments import METHODS
 
 from lit_hardcl import DifficultPairLoss
 from lit_hardcl.functional import cosine_similarity, difficult_pairs, nt_xent, pair_logits
-from lit_hardcl.losses import difficult_pair_loss
+from lit_hardcl.losses import RowLoss
 
+PATHS = {  # how a DifficultPairLoss may take a rectangle
+    "fused": DifficultPairLoss.of_rectangle,
+    "by rows": RowLoss.of_rectangle,
+}
 BANDS = [(0.2, 0.6), (0.0, 1.0), (0.5, None), (None, None)]
 
 
@@ -26,6 +31,10 @@ def rectangle(kind, anchors=14, dtype=torch.float64, seed=0):
         return z, others, first, None, h, of_others
     others[4 : anchors + 4], of_others[4 : anchors + 4] = z, h
     return z, others, (first + 3) % 4, first + 4, h, of_others
+
+
+def difficult_pair_loss(*arguments, path="fused", **settings):
+    return PATHS[path](DifficultPairLoss(**settings), *arguments)
 
 
 def simple(anchors, keys, positives, own, features, of_keys, temperature, pos_high, pos_low, margin, temperature_scale):
@@ -50,18 +59,20 @@ def value_and_gradients(loss, kind, *arguments, **settings):
     return value.detach(), anchors.grad, None if keys is None else keys.grad
 
 
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("kind", ["batch", "gathered", "queue"])
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("band", BANDS, ids=str)
 @pytest.mark.parametrize("chunk_size", [None, 1, 5])
 @pytest.mark.parametrize("temperature", [0.5, 0.01], ids=["", "whose exponentials overflow float32"])
-def test_value_and_gradients_are_those_of_the_simple_form(kind, method, band, chunk_size, temperature):
+def test_value_and_gradients_are_those_of_the_simple_form(path, kind, method, band, chunk_size, temperature):
     margin, scale = METHODS[method]
     settings = {"temperature": temperature, "pos_high": band[0], "pos_low": band[1]}
     settings |= {"margin": margin, "temperature_scale": scale}
     for dtype, relative in ((torch.float64, 1e-10), (torch.float32, 1e-5)):
         arguments = rectangle(kind, dtype=dtype)
-        ours = value_and_gradients(difficult_pair_loss, kind, *arguments, **settings, chunk_size=chunk_size)
+        loss = functools.partial(difficult_pair_loss, path=path, chunk_size=chunk_size)
+        ours = value_and_gradients(loss, kind, *arguments, **settings)
         expected = value_and_gradients(simple, kind, *arguments, **settings)
         for got, due in zip(ours, expected, strict=True):
             if due is None:
@@ -86,48 +97,62 @@ def test_both_ways_to_rank_choose_the_same(capability, monkeypatch):
     test_ties_fall_as_in_the_functional_op((0.2, 0.6), 7)
 
 
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_autocast_and_the_precision_of_products_change_nothing(dtype):
+def test_autocast_and_the_precision_of_products_change_nothing(path, dtype):
     arguments = rectangle("gathered", dtype=torch.float32)
     settings = {"temperature": 0.1, "pos_high": 0.2, "pos_low": 0.6, "margin": 0.1, "temperature_scale": 0.6}
-    outside = value_and_gradients(difficult_pair_loss, "gathered", *arguments, **settings)
+    outside = value_and_gradients(difficult_pair_loss, "gathered", *arguments, path=path, **settings)
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")
     with torch.autocast("cpu", dtype=dtype):
-        inside = value_and_gradients(difficult_pair_loss, "gathered", *arguments, **settings)
+        inside = value_and_gradients(difficult_pair_loss, "gathered", *arguments, path=path, **settings)
     torch.set_float32_matmul_precision(before)
     for got, due in zip(inside, outside, strict=True):
         assert torch.equal(got, due)
 
 
-def test_an_outer_factor_reaches_the_gradient_and_without_gradient_there_is_none():
+@pytest.mark.parametrize("path", PATHS)
+def test_an_outer_factor_reaches_the_gradient_and_without_gradient_there_is_none(path):
     z, _, positives, own, *_ = rectangle("batch")
     z.requires_grad_()
-    loss = difficult_pair_loss(z, None, positives, own, temperature=0.5)
+    loss = difficult_pair_loss(z, None, positives, own, temperature=0.5, path=path)
     (once,) = torch.autograd.grad(loss, z, retain_graph=True)
     (thrice,) = torch.autograd.grad(3 * loss, z)
     torch.testing.assert_close(thrice, 3 * once)
     with torch.no_grad():
-        assert not difficult_pair_loss(z, None, positives, own, temperature=0.5).requires_grad
+        assert not difficult_pair_loss(z, None, positives, own, temperature=0.5, path=path).requires_grad
 
 
-def test_a_second_derivative_is_refused_with_the_way_out():
+@pytest.mark.parametrize("path", PATHS)
+def test_a_second_derivative_is_refused_with_the_way_out(path):
     z, _, positives, own, *_ = rectangle("batch")
-    loss = difficult_pair_loss(z.requires_grad_(), None, positives, own, temperature=0.5)
+    loss = difficult_pair_loss(z.requires_grad_(), None, positives, own, temperature=0.5, path=path)
     (gradient,) = torch.autograd.grad(loss, z, create_graph=True)
     with pytest.raises(RuntimeError, match="only once: for a second derivative, build it from lit_hardcl.functional"):
         gradient.square().sum().backward()
 
 
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("place", [0, 1, 4, 5], ids=["anchors", "keys", "features", "features of keys"])
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_a_value_that_is_not_finite_makes_the_loss_nan(place, value):
+def test_a_value_that_is_not_finite_makes_the_loss_nan(path, place, value):
     arguments = rectangle("queue")
     arguments[place][3, 2] = value
     settings = {"temperature": 0.5, "pos_high": 0.2, "pos_low": 0.6, "margin": 0.1}
-    assert difficult_pair_loss(*arguments, **settings).isnan()
+    assert difficult_pair_loss(*arguments, path=path, **settings).isnan()
 
 
 def test_the_chunk_size_must_be_positive():
     with pytest.raises(ValueError, match="chunk_size must be at least 1, or None to suit the memory, got 0"):
         DifficultPairLoss(0.5, chunk_size=0)
+
+
+def test_a_subclass_with_a_formula_of_its_own_is_not_passed_over():
+    class Halved(DifficultPairLoss):
+        def formula(self, rectangle):
+            inner = super().formula(rectangle)
+            return lambda similarity, rows: inner(similarity, rows) / 2
+
+    z = rectangle("batch")[0].chunk(2)
+    torch.testing.assert_close(Halved(0.5)(*z), DifficultPairLoss(0.5)(*z) / 2)

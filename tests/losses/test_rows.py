@@ -1,0 +1,129 @@
+"""Every loss is its paper's sum, however it is cut into rows; the engine keeps gradients or refuses to lose them."""
+
+import pytest
+import reference
+import torch
+
+from lit_hardcl import DifficultPairLoss
+from lit_hardcl.functional import cosine_similarity, nt_xent_rows
+from lit_hardcl.losses import DCLLoss, RowLoss, SupConLoss, by_rows
+
+LABELS = [0, 1, 0, -1, 1, 2]
+LOSSES = {  # the loss, and its sum in loops over the projections of two views
+    "nt_xent": (DifficultPairLoss(0.5), lambda z: reference.simclr(z, 0.5)),
+    "dcl": (DCLLoss(0.5), lambda z: reference.dcl(z, 0.5)),
+    "supcon out": (SupConLoss(0.5), lambda z: reference.supcon(z, LABELS, 0.5, "out")),
+    "supcon in": (SupConLoss(0.5, form="in"), lambda z: reference.supcon(z, LABELS, 0.5, "in")),
+}
+
+
+def projections(images=6, seed=0, dtype=torch.float64):
+    return torch.randn(2 * images, 5, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("chunk_size", [None, 1, 5, 100])
+@pytest.mark.parametrize("name", LOSSES)
+def test_value_and_gradient_are_the_papers(name, chunk_size):
+    criterion, by_hand = LOSSES[name]
+    criterion.chunk_size = chunk_size
+    ours, theirs = projections().requires_grad_(), projections().requires_grad_()
+    loss, expected = criterion(*ours.chunk(2), targets=torch.tensor(LABELS)), by_hand(theirs)
+    torch.testing.assert_close(loss, expected, rtol=1e-10, atol=1e-12)
+    gradients = [torch.autograd.grad(value, z)[0] for value, z in ((loss, ours), (expected, theirs))]
+    torch.testing.assert_close(*gradients, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_keys_may_be_others_with_and_without_gradient(name):
+    criterion, _ = LOSSES[name]
+    z, targets = projections(), torch.tensor(LABELS).repeat(2)
+    own, positives = torch.arange(12), torch.arange(12).roll(6)
+    (whole,) = torch.autograd.grad(criterion(*z.requires_grad_().chunk(2), targets=torch.tensor(LABELS)), z)
+    anchors, keys = z.detach().clone().requires_grad_(), z.detach().clone().requires_grad_()
+    labels = (None, None, targets, targets)
+    parts = torch.autograd.grad(criterion.of_rectangle(anchors, keys, positives, own, *labels), (anchors, keys))
+    torch.testing.assert_close(sum(parts), whole, rtol=1e-10, atol=1e-12)
+    queue = criterion.of_rectangle(anchors, keys.detach(), positives, own, *labels)
+    torch.testing.assert_close(torch.autograd.grad(queue, anchors)[0], parts[0], rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_half_precision_and_autocast_change_nothing(name):
+    criterion, _ = LOSSES[name]
+    z = projections(dtype=torch.float32).bfloat16()
+    due = criterion(*z.float().chunk(2), targets=torch.tensor(LABELS))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(criterion(*z.chunk(2), targets=torch.tensor(LABELS)), due)
+
+
+@pytest.mark.parametrize("form", ["out", "in"])
+def test_supcon_of_labels_that_occur_once_is_nt_xent(form):
+    z = projections().chunk(2)
+    torch.testing.assert_close(SupConLoss(0.5, form)(*z, targets=torch.arange(6)), DifficultPairLoss(0.5)(*z))
+
+
+def test_supcon_refuses_what_it_cannot_know(unchecked_shapes):
+    with pytest.raises(ValueError, match="a loss of labels needs targets, got none"):
+        SupConLoss(0.5)(*projections().chunk(2))
+    with pytest.raises(ValueError, match="form must be 'out' or 'in', got 'both'"):
+        SupConLoss(0.5, form="both")
+    with pytest.raises(ValueError, match="targets must belong to the 6 projections, got 5"):
+        SupConLoss(0.5)(*projections().chunk(2), targets=torch.arange(5))
+
+
+@pytest.mark.parametrize("kind", [DCLLoss, SupConLoss, RowLoss])
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("inf")])
+def test_a_temperature_must_be_positive_and_finite(kind, temperature):
+    with pytest.raises(ValueError, match="temperature must be positive and finite, got"):
+        kind(temperature)
+
+
+def test_a_learned_temperature_gets_its_gradient():
+    z, positives = projections(), torch.arange(12).roll(6)
+    itself = torch.eye(12, dtype=torch.bool)
+
+    def loss(similarity, rows, temperature):
+        return nt_xent_rows(similarity / temperature, positives[rows], itself[rows])
+
+    def whole(z, temperature):
+        return loss(cosine_similarity(z), slice(None), temperature).mean()
+
+    gradients = []
+    for by in (lambda z, t: by_rows(z, None, loss, 5, [t]), whole):
+        anchors, temperature = z.clone().requires_grad_(), torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+        gradients.append(torch.autograd.grad(3 * by(anchors, temperature * 1), (anchors, temperature)))
+    for got, due in zip(*gradients, strict=True):
+        torch.testing.assert_close(got, due, rtol=1e-10, atol=1e-12)
+
+
+def test_a_gradient_that_would_be_lost_is_refused():
+    temperature = torch.tensor(0.5, requires_grad=True)
+    z = projections(dtype=torch.float32).requires_grad_()
+    for value in (temperature, temperature * 2):  # itself, or what was made of it
+        with pytest.raises(ValueError, match=r"only as others of by_rows, got one of shape \(\) from elsewhere"):
+            by_rows(z, None, lambda similarity, rows, value=value: (similarity / value).sum(dim=1))
+
+
+def test_no_graph_is_made_where_none_is_asked_for():
+    z = projections().requires_grad_()
+    with torch.no_grad():
+        assert not by_rows(z, None, lambda similarity, rows: similarity.sum(dim=1)).requires_grad
+
+
+def test_a_row_that_is_nan_makes_the_loss_nan():
+    z = projections()
+    z[3, 2] = torch.nan
+    assert DCLLoss(0.5)(*z.chunk(2)).isnan()
+    assert DCLLoss(0.5)(*projections().chunk(2), *z.chunk(2)).isnan()
+
+
+def test_memory_does_not_grow_with_the_square():
+    sizes = []
+
+    def formula(similarity, rows):
+        sizes.append(similarity.numel())
+        return similarity.sum(dim=1)
+
+    by_rows(torch.randn(4096, 4), None, formula)
+    assert max(sizes) <= 2**20
+    assert sum(sizes) == 4096**2
