@@ -11,13 +11,14 @@ from typing import Any
 from scipy import stats
 
 from lit_hardcl.compare.plan import Training
+from lit_hardcl.evaluation.catalogue import ACCURACIES, CATALOGUE
 
 METRICS = {  # column of results.csv: row and name in a summary's accuracies
-    "linear_top1": ("trained backbone", "val_linear_top1"),
-    "knn_top1": ("trained backbone", "val_knn_top1"),
-    "online_linear_top1": ("final", "val_linear_top1"),
-    "online_knn_top1": ("final", "val_knn_top1"),
+    prefix + name.removeprefix("val_"): (place, name)
+    for prefix, place in (("", "trained backbone"), ("online_", "final"))
+    for name in ACCURACIES
 }
+FEATURES = [row.name for row in CATALOGUE if row.needs != "training images"]
 SIGNIFICANT = 0.05
 FEWEST_SEEDS = 3
 
@@ -97,7 +98,8 @@ class Comparison:
 
     def markdown(self) -> str:
         """A table for each variant; in bold the best method, if it is significantly so."""
-        extra = [name for name in ("similarity_gap", "difficult_precision") if any(name in row for row in self.rows)]
+        wanted = ("similarity_gap", "difficult_precision", *FEATURES)
+        extra = [name for name in wanted if any(name in row for row in self.rows)]
         titles = ["", f"{self.metric}, %", "seeds", f"minus {self.baseline}", "p", "knn_top1, %", *extra]
         lines = []
         for variant in self.variants:
@@ -184,6 +186,4 @@ def _row(training: Training, summary: dict[str, Any]) -> dict[str, Any]:
 
 def _curve(summary: dict[str, Any]) -> dict[int, float]:
     """Held-out accuracy of the online probe at each epoch."""
-    return {
-        int(epoch) + 1: row["val_linear_top1"] for epoch, row in summary["history"].items() if "val_linear_top1" in row
-    }
+    return {int(epoch) + 1: row[ACCURACIES[0]] for epoch, row in summary["history"].items() if ACCURACIES[0] in row}

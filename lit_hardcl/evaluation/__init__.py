@@ -1,11 +1,16 @@
 """What features are worth: extraction, classification on frozen features, statistics."""
 
-from lit_hardcl.evaluation.classify import fit_linear_probe, knn_predict, logistic_predict
+from lit_hardcl.evaluation.catalogue import ACCURACIES, CATALOGUE, Statistic
+from lit_hardcl.evaluation.classify import (
+    NeighbourSettings,
+    ProbeSettings,
+    fit_linear_probe,
+    knn_predict,
+    logistic_predict,
+)
 from lit_hardcl.evaluation.features import Features, extract_features, of_rows, random_view_batches, thinned
 from lit_hardcl.evaluation.frozen import (
     FrozenFeatures,
-    NeighbourSettings,
-    ProbeSettings,
     accuracies,
     cache_key,
     cached,
@@ -18,11 +23,14 @@ from lit_hardcl.evaluation.levels import SimilarityLevels, difficult_examples, p
 from lit_hardcl.hardness.cores import latent_classes, mean_direction, select_core
 
 __all__ = [
+    "ACCURACIES",
+    "CATALOGUE",
     "Features",
     "FrozenFeatures",
     "NeighbourSettings",
     "ProbeSettings",
     "SimilarityLevels",
+    "Statistic",
     "accuracies",
     "alignment",
     "cache_key",

@@ -1,5 +1,7 @@
 """Classifiers on frozen features: weighted nearest neighbours, a linear probe, and a logistic regression."""
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Float, Int
 from sklearn.linear_model import LogisticRegression
@@ -10,6 +12,36 @@ from torch.nn import functional as F
 
 from lit_hardcl.errors import Refusal
 from lit_hardcl.functional import cosine_similarity
+
+
+@dataclass(frozen=True)
+class ProbeSettings:
+    """How a linear probe is trained; see :func:`~lit_hardcl.evaluation.fit_linear_probe`.
+
+    Attributes:
+        epochs: passes over the images.
+        batch_size: images a step.
+        learning_rate: its start, falling to 0.
+        standardise: train on standardised features, with the rate divided by the root of their number.
+    """
+
+    epochs: int = 100
+    batch_size: int = 512
+    learning_rate: float = 1.0
+    standardise: bool = True
+
+
+@dataclass(frozen=True)
+class NeighbourSettings:
+    """How nearest neighbours vote; see :func:`~lit_hardcl.evaluation.knn_predict`.
+
+    Attributes:
+        k: neighbours.
+        temperature: the smaller, the more the nearest count.
+    """
+
+    k: int = 20
+    temperature: float = 0.1
 
 
 def knn_predict(

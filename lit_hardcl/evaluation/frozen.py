@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,40 +11,10 @@ from torch import Tensor, nn
 
 from lit_hardcl.data import ContrastiveDataModule, Images
 from lit_hardcl.errors import Refusal
-from lit_hardcl.evaluation.classify import fit_linear_probe, knn_predict, logistic_predict
+from lit_hardcl.evaluation.catalogue import ACCURACIES, CATALOGUE, Split
+from lit_hardcl.evaluation.classify import NeighbourSettings, ProbeSettings
 from lit_hardcl.evaluation.features import Features, extract_features, random_view_batches
-from lit_hardcl.evaluation.geometry import alignment, rank_me, uniformity
 from lit_hardcl.files import whole
-
-
-@dataclass(frozen=True)
-class ProbeSettings:
-    """How a linear probe is trained; see :func:`~lit_hardcl.evaluation.fit_linear_probe`.
-
-    Attributes:
-        epochs: passes over the images.
-        batch_size: images a step.
-        learning_rate: its start, falling to 0.
-        standardise: train on standardised features, with the rate divided by the root of their number.
-    """
-
-    epochs: int = 100
-    batch_size: int = 512
-    learning_rate: float = 1.0
-    standardise: bool = True
-
-
-@dataclass(frozen=True)
-class NeighbourSettings:
-    """How nearest neighbours vote; see :func:`~lit_hardcl.evaluation.knn_predict`.
-
-    Attributes:
-        k: neighbours.
-        temperature: the smaller, the more the nearest count.
-    """
-
-    k: int = 20
-    temperature: float = 0.1
 
 
 class FrozenFeatures(NamedTuple):
@@ -83,21 +52,9 @@ def accuracies(
     neighbours: NeighbourSettings,
     seed: int = 0,
 ) -> dict[str, float]:
-    """Top-1 on held-out features by a linear probe and by nearest neighbours; empty if a split has no label."""
-    labelled = held_out.targets >= 0
-    if not labelled.any() or not (train.targets >= 0).any():
-        return {}
-    bank = (train.features, train.targets, num_classes)
-    predicted = {
-        "val_linear_top1": fit_linear_probe(*bank, **asdict(probe), seed=seed)(held_out.features).argmax(dim=1),
-        "val_knn_top1": knn_predict(held_out.features, *bank, **asdict(neighbours)),
-    }
-    return {name: share_right(classes, held_out.targets) for name, classes in predicted.items()}
-
-
-def share_right(predicted: Tensor, targets: Tensor) -> float:
-    """Share of the images with a label whose class is the predicted one."""
-    return (predicted == targets)[targets >= 0].float().mean().item()
+    """The ``ACCURACIES`` of the catalogue; empty if a split has no label."""
+    split = Split(train, held_out, num_classes, probe, neighbours, seed)
+    return {row.name: row.function(split) for row in CATALOGUE if row.name in ACCURACIES and split.is_labelled}
 
 
 def measured(
@@ -108,22 +65,21 @@ def measured(
     seed: int = 0,
     device: torch.device | str = "cpu",
 ) -> dict[str, float]:
-    """Everything that is measured on frozen features; the accuracies only where there are labels.
+    """Every row of the catalogue, of frozen features; what needs labels only where there are some.
 
-    Uniformity and effective rank are those of clean held-out images.
+    What needs neither labels nor pairs is that of clean held-out images.
     """
     train, held_out = (Features(*(column.to(device) for column in split)) for split in (frozen.train, frozen.held_out))
-    first, second = frozen.pairs.chunk(2, dim=1)
-    numbers = accuracies(train, held_out, num_classes, probe, neighbours, seed)
-    if numbers:
-        classes = logistic_predict(held_out.features, train.features, train.targets)
-        numbers["val_logistic_top1"] = share_right(classes, held_out.targets)
-    return {
-        **numbers,
-        "alignment": alignment(first, second),
-        "uniformity": uniformity(held_out.features),
-        "rank_me": rank_me(held_out.features),
+    split = Split(train, held_out, num_classes, probe, neighbours, seed)
+    given: dict[str, tuple[Any, ...]] = {
+        "features": (held_out.features,),
+        "pairs": frozen.pairs.chunk(2, dim=1),
     }
+    if (labelled := held_out.targets >= 0).any():
+        given["labels"] = held_out.features[labelled], held_out.targets[labelled]
+    if split.is_labelled:
+        given["training images"] = (split,)
+    return {row.name: row.function(*given[row.needs]) for row in CATALOGUE if row.needs in given}
 
 
 def cached(file: Path, key: dict[str, str], compute: Callable[[], FrozenFeatures]) -> FrozenFeatures:

@@ -8,19 +8,18 @@ from torch import nn
 from lit_hardcl.cli.commands.trained import best_device, defaults, trained_backbone
 from lit_hardcl.data import ContrastiveDataModule
 from lit_hardcl.errors import Refusal
-from lit_hardcl.evaluation import NeighbourSettings, ProbeSettings, cache_key, cached, frozen_features, measured
+from lit_hardcl.evaluation import (
+    CATALOGUE,
+    NeighbourSettings,
+    ProbeSettings,
+    cache_key,
+    cached,
+    frozen_features,
+    measured,
+)
 from lit_hardcl.files import write_json
 
 __all__ = ["command", "defaults"]
-
-LINES = {
-    "val_linear_top1": "linear probe",
-    "val_knn_top1": "nearest neighbours",
-    "val_logistic_top1": "logistic regression",
-    "alignment": "alignment",
-    "uniformity": "uniformity",
-    "rank_me": "effective rank",
-}
 
 
 def command(
@@ -65,9 +64,10 @@ def command(
     numbers = measured(frozen, data.num_classes, probe, neighbours, seed, device)
     held_out, width = frozen.held_out.features.shape
     print(f"{checkpoint} on {data.dataset}: {len(frozen.train.targets)} training and {held_out} held-out images")
-    for name, line in LINES.items():
-        what = f"  of {min(held_out, width)}" if name == "rank_me" else ""
-        print(f"{line:20}{numbers[name]:10.4f}{what}" if name in numbers else f"{line:20}{'-':>10}  (no labels)")
+    for row in CATALOGUE:
+        what = f"  of {row.limit(held_out, width)}" if row.limit else ""
+        value = f"{numbers[row.name]:10.4f}{what}" if row.name in numbers else f"{'-':>10}  (no labels)"
+        print(f"{row.label:20}{value}")
     file = Path(output) if output else Path(checkpoint).with_name("evaluation.json")
     write_json(
         file,
