@@ -11,9 +11,11 @@ from torch import Tensor
 from lit_hardcl.callbacks.linear import OnlineLinearProbe
 from lit_hardcl.contract import read_step
 from lit_hardcl.errors import Refusal
-from lit_hardcl.hardness.band import band_of, check_own_band, selected_pairs
-from lit_hardcl.hardness.image_scores import ImageScores, check_classes, check_shares, hardest, shares
+from lit_hardcl.hardness.band import band_of, check_own_band
+from lit_hardcl.hardness.choosing import check_classes, check_shares, hardest, shares
+from lit_hardcl.hardness.image_scores import ImageScores
 from lit_hardcl.hardness.score_files import read_scores, write_scores
+from lit_hardcl.hardness.selected_pairs import selected_pairs
 from lit_hardcl.runs.layout import log_folder
 from lit_hardcl.schedules import fit_schedules
 

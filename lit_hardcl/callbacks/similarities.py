@@ -22,7 +22,8 @@ from lit_hardcl.evaluation import (
     pair_similarities,
     similarity_levels,
 )
-from lit_hardcl.hardness.band import Band, band_of, check_own_band, interval, selection_counts
+from lit_hardcl.hardness.band import Band, band_of, check_own_band
+from lit_hardcl.hardness.selected_pairs import selected_range, selection_counts
 from lit_hardcl.plots import similarity_histogram
 from lit_hardcl.runs.layout import log_folder, run_folder
 
@@ -194,7 +195,7 @@ class SimilarityStatistics(pl.Callback):
         if self._measured is None:
             raise Refusal("there is no figure of similarities that were not measured: call measure first")
         pairs = pair_similarities(*self._measured)
-        return similarity_histogram(*pairs, None if band is None else interval(self._measured[0], band))
+        return similarity_histogram(*pairs, None if band is None else selected_range(self._measured[0], band))
 
     def _log(self, name: str, value: float) -> None:
         self.log(name, value, sync_dist=True)  # type: ignore[attr-defined]

@@ -186,4 +186,5 @@ def _row(training: Training, summary: dict[str, Any]) -> dict[str, Any]:
 
 def _curve(summary: dict[str, Any]) -> dict[int, float]:
     """Held-out accuracy of the online probe at each epoch."""
-    return {int(epoch) + 1: row[ACCURACIES[0]] for epoch, row in summary["history"].items() if ACCURACIES[0] in row}
+    name = METRICS["online_linear_top1"][1]
+    return {int(epoch) + 1: row[name] for epoch, row in summary["history"].items() if name in row}

@@ -19,8 +19,9 @@ from lit_hardcl.evaluation.frozen import (
     unmixed,
 )
 from lit_hardcl.evaluation.geometry import alignment, rank_me, uniformity
-from lit_hardcl.evaluation.levels import SimilarityLevels, difficult_examples, pair_similarities, similarity_levels
+from lit_hardcl.evaluation.levels import SimilarityLevels, pair_similarities, similarity_levels
 from lit_hardcl.hardness.cores import latent_classes, mean_direction, select_core
+from lit_hardcl.hardness.margins import difficult_examples
 
 __all__ = [
     "ACCURACIES",

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Subset
 from trainers import quiet_trainer
 
 from lit_hardcl import ContrastiveDataModule, DifficultyFilter, OnlineLinearProbe, SimCLR, SimCLRRemoval
-from lit_hardcl.hardness.image_scores import hardest
+from lit_hardcl.hardness.choosing import hardest
 
 BAND = {"pos_high": 0.1, "pos_low": 0.5}
 

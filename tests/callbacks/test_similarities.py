@@ -18,8 +18,9 @@ from lit_hardcl import ContrastiveDataModule, SimCLR, SimCLRCombined, Similarity
 from lit_hardcl.callbacks.similarities import subset
 from lit_hardcl.evaluation import difficult_examples, fit_linear_probe, similarity_levels
 from lit_hardcl.functional import cosine_similarity, difficult_pairs
-from lit_hardcl.hardness.band import Band, interval, selected_pairs, selection_counts
+from lit_hardcl.hardness.band import Band
 from lit_hardcl.hardness.image_scores import ImageScores
+from lit_hardcl.hardness.selected_pairs import selected_pairs, selected_range, selection_counts
 
 LEVELS = [f"similarity_{name}" for name in ("alpha", "beta", "gamma", "gap", "t", "eigenvalue")]
 SELECTION = ["difficult_share", "difficult_precision"]
@@ -239,10 +240,10 @@ def test_the_interval_is_between_the_medians_of_the_rows_thresholds():
     similarity = torch.nn.functional.normalize(features) @ torch.nn.functional.normalize(features).T
     ranked = similarity.sort(dim=1, descending=True).values[:, 1:]  # the first is the row itself
     # Of 30 keys the selected ones stand below that of rank floor(.2 * 30) = 6, down to that of rank 15.
-    low, high = interval(features, Band(0.2, 0.5))
+    low, high = selected_range(features, Band(0.2, 0.5))
     assert low == pytest.approx(ranked[:, 15].median().item())
     assert high == pytest.approx(ranked[:, 7].median().item())
-    assert interval(features, Band(0.5, 0.51)) is None
+    assert selected_range(features, Band(0.5, 0.51)) is None
 
 
 def test_many_rows_are_selected_from_a_few_at_a_time():
@@ -260,7 +261,7 @@ def test_many_rows_are_selected_from_a_few_at_a_time():
     different = labelled & (targets != targets.unsqueeze(1))
     expected = [1500 * 1499, *(int(kind.sum()) for kind in (selected, labelled, different))]
     assert selection_counts(features, targets, band).tolist() == expected
-    low, high = interval(features, band)
+    low, high = selected_range(features, band)
     assert low == pytest.approx(similarity.masked_fill(~selected, 2).amin(dim=1).median().item())
     assert high == pytest.approx(similarity.masked_fill(~selected, -2).amax(dim=1).median().item())
 
