@@ -38,9 +38,10 @@ class StepOutput(NamedTuple):
 
 
 def unpack(batch: Any) -> tuple[list[Tensor], Tensor, Tensor | None]:
-    """Views, targets and indices of a batch; a foreign one may have no indices."""
+    """Views, targets and indices of a batch; a foreign one may hold images instead of views, and no indices."""
     views, targets, *rest = batch
-    return views, targets, rest[0] if rest else None
+    indices = rest[0] if rest and isinstance(rest[0], Tensor) else None
+    return list(views) if isinstance(views, (list, tuple)) else [views], targets, indices
 
 
 def step_output(features: Tensor, targets: Tensor, indices: Tensor | None, views: int = 1) -> dict[str, Any]:
@@ -67,7 +68,8 @@ def read_step(outputs: Any, indexed: bool = False) -> StepOutput:
         Refusal: if features, targets or needed indices are missing, or not as many per image.
     """
     if not has_step_output(outputs):
-        raise Refusal('online evaluation needs a training_step that returns {"loss", "features", "targets"}')
+        found = sorted(map(str, outputs)) if isinstance(outputs, dict) else type(outputs).__name__
+        raise Refusal(f'callbacks need a training_step that returns {{"loss", "features", "targets"}}, got {found}')
     features, targets, indices = outputs["features"].detach(), outputs["targets"], outputs.get("indices")
     if len(targets) == 0 or len(features) % len(targets):
         raise Refusal(f"features must be one row per view and image, got {len(features)} for {len(targets)} targets")
@@ -86,8 +88,7 @@ def read_step(outputs: Any, indexed: bool = False) -> StepOutput:
 def evaluated(module: Any, outputs: Any, batch: Any) -> StepOutput:
     """Read an evaluation step, or, where it returned nothing, call ``module`` on its batch, (images, targets, ...)."""
     if has_step_output(outputs):
-        return StepOutput(outputs["features"].detach(), outputs["targets"], outputs.get("indices"))
-    images, targets, *rest = batch
+        return read_step(outputs)
+    views, targets, indices = unpack(batch)
     with torch.no_grad():
-        features = module(images[0] if isinstance(images, (list, tuple)) else images)
-    return StepOutput(features.flatten(1), targets, rest[0] if rest and isinstance(rest[0], Tensor) else None)
+        return StepOutput(module(views[0]).flatten(1), targets, indices)

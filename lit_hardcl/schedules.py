@@ -3,7 +3,6 @@
 import math
 from typing import Any
 
-from lightning.pytorch import Trainer
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -80,23 +79,3 @@ class WarmupCosine(LRScheduler):
             return (step + 1) / (warmup + 1)
         progress = (step - warmup) / max(1, self.total_steps - warmup)
         return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-
-
-def fit_schedules(trainer: Trainer, epoch: int, step: int) -> None:
-    """Let the trainer's schedules end with its training, whose epochs have had other numbers of steps until ``epoch``.
-
-    Only a :class:`WarmupCosine` whose ``total_steps`` was left open changes.
-
-    Args:
-        trainer: whose loader of the present epoch is there.
-        epoch: since which the epochs have as many steps as the present one.
-        step: with which that epoch began.
-    """
-    if trainer.max_epochs in (None, -1):
-        return
-    total = step + (trainer.max_epochs - epoch) * math.ceil(
-        trainer.num_training_batches / trainer.accumulate_grad_batches
-    )
-    for config in trainer.lr_scheduler_configs:
-        if isinstance(config.scheduler, WarmupCosine):
-            config.scheduler.fill_total_steps(total if trainer.max_steps == -1 else min(total, trainer.max_steps))

@@ -5,5 +5,13 @@ from lit_hardcl.callbacks.filter import DifficultyFilter
 from lit_hardcl.callbacks.linear import OnlineLinearProbe
 from lit_hardcl.callbacks.neighbours import OnlineKNN
 from lit_hardcl.callbacks.similarities import SimilarityStatistics
+from lit_hardcl.callbacks.statistics import OnlineStatistics
 
-__all__ = ["CompileBackbone", "DifficultyFilter", "OnlineKNN", "OnlineLinearProbe", "SimilarityStatistics"]
+__all__ = [
+    "CompileBackbone",
+    "DifficultyFilter",
+    "OnlineKNN",
+    "OnlineLinearProbe",
+    "OnlineStatistics",
+    "SimilarityStatistics",
+]

@@ -1,6 +1,5 @@
 """DifficultyFilter: goes on with the training without the most difficult images."""
 
-from pathlib import Path
 from typing import Any, Literal
 
 import lightning.pytorch as pl
@@ -8,16 +7,13 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from lit_hardcl.callbacks.linear import OnlineLinearProbe
-from lit_hardcl.contract import read_step
+from lit_hardcl.callbacks.loaders import KeptImages
+from lit_hardcl.callbacks.scoring import Scoring
 from lit_hardcl.errors import Refusal
-from lit_hardcl.hardness.band import band_of, check_own_band
 from lit_hardcl.hardness.choosing import check_classes, check_shares, hardest, shares
 from lit_hardcl.hardness.image_scores import ImageScores
-from lit_hardcl.hardness.score_files import read_scores, write_scores
-from lit_hardcl.hardness.selected_pairs import selected_pairs
+from lit_hardcl.hardness.score_files import write_scores
 from lit_hardcl.runs.layout import log_folder
-from lit_hardcl.schedules import fit_schedules
 
 
 class DifficultyFilter(pl.Callback):
@@ -107,40 +103,26 @@ class DifficultyFilter(pl.Callback):
             raise Refusal(f"share must be in [0, 1), one for all or one for each of at_epochs, got {share}")
         if restore_at is not None and (restore_at <= at_epochs[0] or restore_at in at_epochs):
             raise Refusal(f"restore_at must come after the first of at_epochs and be none of them, got {restore_at}")
-        if (score == "given") != (scores_file is not None):
-            raise Refusal(f"scores_file goes with score='given' and only with it, got {scores_file} and {score!r}")
-        check_own_band(pos_high, pos_low)
-        if every_n_steps < 1:
-            raise Refusal(f"every_n_steps must be at least 1, got {every_n_steps}")
-        self.score, self.per_class, self.scores_file = score, per_class, scores_file
+        self.scoring = Scoring(score, scores_file, pos_high, pos_low, every_n_steps)
+        self.per_class, self.restore_at = per_class, restore_at
         self.share_at: dict[int, float] = dict(zip(at_epochs, each_share, strict=True))
-        self.restore_at = restore_at
-        self.pos_high, self.pos_low, self.every_n_steps = pos_high, pos_low, every_n_steps
-        self._forget()
+        self._forget(None)
 
-    def _forget(self) -> None:
+    def _forget(self, data: Any) -> None:
+        self._kept = KeptImages(data)
         self._scores: Any = None  # ImageScores, once the images are known
         self._removed: Bool[Tensor, " images"] | None = None
-        self._changed: tuple[int, int] | None = None  # epoch and step since when the present images are trained on
         self._unwritten: int | None = None
-        self._reload_every: int | None = None
-        self._data: Any = None
-        self._probe: Any = None
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Check that all is there and, for 0 epochs, filter."""
         if stage != "fit":
             return
-        self._forget()
-        self._data = trainer.datamodule  # type: ignore[attr-defined]
-        self._check_needs(trainer, pl_module)
-        self._data.keep(None)  # a data module may come from an earlier fit
-        if (images := getattr(self._data, "train_images", None)) is not None:
-            self._scores = ImageScores(images.indices, images.targets)
-        if self.scores_file is not None:
-            indices, values = read_scores(Path(self.scores_file))
-            self._scores = self._scores or ImageScores(indices)
-            self._scores.give(indices, values)
+        self._forget(trainer.datamodule)  # type: ignore[attr-defined]
+        self._check_needs(trainer)
+        self.scoring.check_needs(trainer, pl_module)
+        self._kept.keep(None, None)  # a data module may come from an earlier fit
+        self._scores = self.scoring.begin(getattr(self._kept.data, "train_images", None))
         if self._scores is not None:
             self._check_shares(trainer)
         if 0 in self.share_at:
@@ -148,12 +130,13 @@ class DifficultyFilter(pl.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with saved scores, and keep what was kept."""
-        if not state_dict or self._data is None:
+        if not state_dict or self._kept.data is None:
             return
         self._scores = self._scores or ImageScores(state_dict["scores"]["indices"])
         self._scores.load_state_dict(state_dict["scores"])
-        self._removed, self._changed, self._unwritten = state_dict["removed"], state_dict["changed"], None
-        self._data.keep(None if self._removed is None else self._scores.indices[~self._removed])
+        self._removed, self._unwritten = state_dict["removed"], None
+        left = None if self._removed is None else self._scores.indices[~self._removed]
+        self._kept.keep(left, state_dict["changed"])
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Number the images of a data module that does not tell them, and go on with a resumed schedule."""
@@ -164,40 +147,27 @@ class DifficultyFilter(pl.Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Fit the learning rates to the steps that are left."""
-        if self._reload_every is not None:
-            trainer.reload_dataloaders_every_n_epochs = self._reload_every  # type: ignore[attr-defined]
-            self._reload_every = None
-        if self._changed is not None:
-            fit_schedules(trainer, *self._changed)
+        self._kept.go_on(trainer)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Score the images of this step; after an epoch's last step, filter or restore where the options say so."""
-        if batch_idx % self.every_n_steps == 0 and self.score != "given":
-            features, targets, indices = read_step(outputs, indexed=True)
-            if self.score == "margin":
-                if (logits := self._probe.scores(features.float())) is not None:
-                    self._scores.add_margins(logits, targets, indices)
-            elif indices is not None and (band := band_of(pl_module, self.pos_high, self.pos_low)):
-                self._scores.add_pairs(selected_pairs(features, band), targets, indices, band.keys(indices))
+        self.scoring.add(self._scores, pl_module, outputs, batch_idx)
         # Not at the end of the epoch: a checkpoint of its validation would miss it, and Lightning not make up for it.
         if trainer.is_last_batch or batch_idx + 1 >= trainer.num_training_batches:
             self._end_epoch(trainer, trainer.current_epoch + 1)
 
     def _end_epoch(self, trainer: pl.Trainer, done: int) -> None:
         self._scores.bring_together()
-        before = trainer.reload_dataloaders_every_n_epochs  # type: ignore[attr-defined]
         if done in self.share_at:
             self._scores.take_means()
             self._filter(done, trainer.global_step)
         elif done == self.restore_at:
-            self._removed, self._changed = None, (done, trainer.global_step)
-            self._data.keep(None)
-        else:
-            before = None
-        if trainer.reload_dataloaders_every_n_epochs == before:  # type: ignore[attr-defined]
-            trainer.reload_dataloaders_every_n_epochs, self._reload_every = 1, before  # type: ignore[attr-defined]
+            self._removed = None
+            self._kept.keep(None, (done, trainer.global_step))
+        if done in (*self.share_at, self.restore_at):
+            self._kept.ask_anew(trainer)
         folder = log_folder(trainer)
         if self._unwritten is not None and folder is not None and trainer.is_global_zero:
             write_scores(folder / f"difficulty_epoch_{self._unwritten}.csv", self._scores, self._out())
@@ -205,14 +175,14 @@ class DifficultyFilter(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log what is out."""
-        mixed = getattr(self._data, "mixed_indices", None)
+        mixed = getattr(self._kept.data, "mixed_indices", None)
         self.log_dict(shares(self._scores.indices, self._out(), mixed), sync_dist=True)  # type: ignore[attr-defined]
 
     def state_dict(self) -> dict[str, Any]:
         """Scores, what is out, and since when: plain tensors and numbers."""
         if self._scores is None:
             return {}
-        return {"scores": self._scores.state_dict(), "removed": self._removed, "changed": self._changed}
+        return {"scores": self._scores.state_dict(), "removed": self._removed, "changed": self._kept.since}
 
     def _out(self) -> Bool[Tensor, " images"]:
         return torch.zeros_like(self._scores.indices, dtype=torch.bool) if self._removed is None else self._removed
@@ -221,31 +191,23 @@ class DifficultyFilter(pl.Callback):
         scores = self._scores
         removed = hardest(scores.values, scores.targets, self.share_at[done], self.per_class)
         check_classes(removed, scores.targets)
-        self._removed, self._changed, self._unwritten = removed, (done, step), done
-        self._data.keep(scores.indices[~removed])
+        self._removed, self._unwritten = removed, done
+        self._kept.keep(scores.indices[~removed], (done, step))
 
     def _check_shares(self, trainer: pl.Trainer) -> None:
-        if self.per_class and not hasattr(self._data, "train_images"):
+        if self.per_class and not hasattr(self._kept.data, "train_images"):
             return  # the steps will tell the classes
-        smallest = (getattr(self._data, "batch_size", None) or 1) * trainer.world_size
+        smallest = (getattr(self._kept.data, "batch_size", None) or 1) * trainer.world_size
         for share in self.share_at.values():
             check_shares(self._scores, share, self.per_class, smallest)
 
-    def _check_needs(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if not callable(getattr(self._data, "keep", None)):
+    def _check_needs(self, trainer: pl.Trainer) -> None:
+        if not callable(getattr(self._kept.data, "keep", None)):
             raise Refusal(
                 "DifficultyFilter needs a data module with a method keep(indices), got "
-                f"{type(self._data).__name__}: the class's docstring shows one"
+                f"{type(self._kept.data).__name__}: the class's docstring shows one"
             )
         last = trainer.max_epochs
         late = [epoch for epoch in (*self.share_at, self.restore_at or 0) if last and 0 < last <= epoch]
         if late and not trainer.fast_dev_run:  # type: ignore[attr-defined]
             raise Refusal(f"at_epochs and restore_at must be below max_epochs={last}, got {late[0]}")
-        if self.score == "pairs" and band_of(pl_module, self.pos_high, self.pos_low) is None:
-            raise Refusal(
-                "score='pairs' needs a band of selected pairs, but neither the filter nor the module's criterion has "
-                "one: give pos_high (about one over the number of classes) and pos_low"
-            )
-        self._probe = next((each for each in trainer.callbacks if isinstance(each, OnlineLinearProbe)), None)  # type: ignore[attr-defined]
-        if self.score == "margin" and self._probe is None:
-            raise Refusal("score='margin' needs an OnlineLinearProbe among the trainer's callbacks, got none")

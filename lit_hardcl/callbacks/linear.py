@@ -52,6 +52,14 @@ class OnlineLinearProbe(OnlineEvaluator):
         self.every_n_steps = every_n_steps
         self._built: tuple[nn.Linear, torch.optim.Optimizer] | None = None
         self._restored: dict[str, Any] = {}
+        self._watched: pl.LightningModule | None = None
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Find out the number of classes; of another module than before, begin anew."""
+        super().setup(trainer, pl_module, stage)
+        if self._watched not in (None, pl_module):
+            self._restored, self._built = {}, None
+        self._watched = pl_module
 
     @property
     def probe(self) -> nn.Linear | None:
@@ -94,19 +102,23 @@ class OnlineLinearProbe(OnlineEvaluator):
 
     def _probe_and_optimizer(self, features: Float[Tensor, "rows width"]) -> tuple[nn.Linear, torch.optim.Optimizer]:
         if self._built is None:
-            # Zeros, by a way that draws no random number: the probe must not change the training it watches.
-            probe = nn.utils.skip_init(nn.Linear, features.shape[1], self._classes, device=features.device)
-            for parameter in probe.parameters():
-                nn.init.zeros_(parameter)
-            optimizer = torch.optim.Adam(probe.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
-            if self._restored:
-                here, there = tuple(probe.weight.shape), tuple(self._restored["probe"]["weight"].shape)
-                if here != there:
-                    raise Refusal(
-                        f"the checkpoint's linear probe is for {there[0]} classes and {there[1]} features, "
-                        f"but here are {here[0]} and {here[1]}"
-                    )
-                probe.load_state_dict(self._restored["probe"])
-                optimizer.load_state_dict(self._restored["optimizer"])
-            self._built = probe, optimizer
+            with torch.inference_mode(False):  # a fit may follow the validation that has built it
+                self._built = self._build(features.shape[1], features.device)
         return self._built
+
+    def _build(self, width: int, device: torch.device) -> tuple[nn.Linear, torch.optim.Optimizer]:
+        # Zeros, by a way that draws no random number: the probe must not change the training it watches.
+        probe = nn.utils.skip_init(nn.Linear, width, self._classes, device=device)
+        for parameter in probe.parameters():
+            nn.init.zeros_(parameter)
+        optimizer = torch.optim.Adam(probe.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
+        if self._restored:
+            here, there = tuple(probe.weight.shape), tuple(self._restored["probe"]["weight"].shape)
+            if here != there:
+                raise Refusal(
+                    f"the checkpoint's linear probe is for {there[0]} classes and {there[1]} features, "
+                    f"but here are {here[0]} and {here[1]}"
+                )
+            probe.load_state_dict(self._restored["probe"])
+            optimizer.load_state_dict(self._restored["optimizer"])
+        return probe, optimizer

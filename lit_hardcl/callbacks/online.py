@@ -4,7 +4,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from lit_hardcl import distributed
@@ -12,13 +12,70 @@ from lit_hardcl.contract import evaluated
 from lit_hardcl.errors import Refusal
 
 
-class OnlineEvaluator(pl.Callback):
-    """Counts, once each, the held-out images that a classifier on the features gets right.
+class HeldOut(pl.Callback):
+    """Reads the features of held-out images, each image once, and logs what a subclass makes of them.
 
-    Works with any LightningModule whose ``training_step`` returns ``{"features", "targets"}``: rows of features, and
-    their classes (-1: no label). If its evaluation steps do not return the same, with ``"indices"`` where there are
-    several processes, batches must be ``(views or images, targets, indices)`` and the module is called on them. Of
-    several evaluation loaders the first counts.
+    Works with any LightningModule. If its evaluation steps do not return ``{"features", "targets"}``, with
+    ``"indices"`` where there are several processes, batches must be ``(views or images, targets, indices)`` and the
+    module is called on them. Of several evaluation loaders the first counts.
+    """
+
+    def __init__(self) -> None:
+        self._read: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def row_of(self, features: Float[Tensor, "batch width"]) -> Shaped[Tensor, "batch columns"] | None:
+        """What is remembered of each image until the end of the epoch; ``None``: nothing."""
+        raise NotImplementedError
+
+    def log_rows(self, rows: Shaped[Tensor, "images columns"], targets: Int[Tensor, " images"], stage: str) -> None:
+        """Log what these say; ``stage`` is ``"val"`` or ``"test"``."""
+        raise NotImplementedError
+
+    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Count from nothing."""
+        self._read = []
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Remember every image."""
+        if dataloader_idx > 0:
+            return
+        features, targets, indices = evaluated(pl_module, outputs, batch)
+        row = self.row_of(features.float())
+        if row is not None:
+            if indices is None:  # then nothing can tell a repeated image: count every row of every process
+                rows = torch.arange(len(targets), device=targets.device) + sum(len(read[0]) for read in self._read)
+                indices = rows * distributed.world_size() + distributed.rank()
+            self._read.append((row, targets, indices))
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log what was read."""
+        self._log("val")
+
+    on_test_epoch_start = on_validation_epoch_start
+    on_test_batch_end = on_validation_batch_end
+
+    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log what was read."""
+        self._log("test")
+
+    def _log(self, stage: str) -> None:
+        if self._read:
+            read = (distributed.gather_uneven(torch.cat(column)) for column in zip(*self._read, strict=True))
+            rows, targets, indices = read
+            counted = first_of_each(indices)
+            self.log_rows(rows[counted], targets[counted], stage)
+
+
+class OnlineEvaluator(HeldOut):
+    """Counts the held-out images that a classifier on the features gets right.
 
     Args:
         num_classes: number of classes; ``None``: the data module's ``num_classes``.
@@ -31,11 +88,11 @@ class OnlineEvaluator(pl.Callback):
     name = ""
 
     def __init__(self, num_classes: int | None = None) -> None:
+        super().__init__()
         if num_classes is not None and num_classes < 1:
             raise Refusal(f"num_classes must be at least 1, got {num_classes}")
         self.num_classes = num_classes
         self._classes = num_classes or 0
-        self._ranked: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def scores(self, features: Float[Tensor, "batch width"]) -> Float[Tensor, "batch classes"] | None:
         """One score per class, or ``None`` while there is nothing to score with."""
@@ -55,52 +112,17 @@ class OnlineEvaluator(pl.Callback):
                     "callback out"
                 )
 
-    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Count from nothing."""
-        self._ranked = []
+    def row_of(self, features: Float[Tensor, "batch width"]) -> Shaped[Tensor, "batch columns"] | None:
+        """The classes of the highest scores."""
+        scores = self.scores(features)
+        return None if scores is None else scores.topk(min(5, scores.shape[1]), dim=1).indices
 
-    def on_validation_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Rank the classes of every image."""
-        if dataloader_idx > 0:
+    def log_rows(self, rows: Shaped[Tensor, "images columns"], targets: Int[Tensor, " images"], stage: str) -> None:
+        """Log the shares of labelled images that are right."""
+        labelled = targets >= 0
+        if not labelled.any():
             return
-        features, targets, indices = evaluated(pl_module, outputs, batch)
-        scores = self.scores(features.float())
-        if scores is not None:
-            ranked = scores.topk(min(5, scores.shape[1]), dim=1).indices
-            if indices is None:  # then nothing can tell a repeated image: count every row of every process
-                rows = torch.arange(len(targets), device=targets.device) + sum(len(rows[0]) for rows in self._ranked)
-                indices = rows * distributed.world_size() + distributed.rank()
-            self._ranked.append((ranked, targets, indices))
-
-    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log the shares that are right."""
-        self._log_accuracy("val")
-
-    on_test_epoch_start = on_validation_epoch_start
-    on_test_batch_end = on_validation_batch_end
-
-    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log the shares that are right."""
-        self._log_accuracy("test")
-
-    def _log_accuracy(self, stage: str) -> None:
-        if not self._ranked:
-            return
-        ranked, targets, indices = (
-            distributed.gather_uneven(torch.cat(column)) for column in zip(*self._ranked, strict=True)
-        )
-        counted = first_of_each(indices) & (targets >= 0)
-        if not counted.any():
-            return
-        hits = (ranked == targets.unsqueeze(1))[counted]
+        hits = (rows == targets.unsqueeze(1))[labelled]
         for top in (1, 5):
             if top == 1 or self._classes > top:
                 share = hits[:, :top].sum() / len(hits)

@@ -178,8 +178,9 @@ class SimilarityStatistics(pl.Callback):
 
     def measure(self, columns: Features) -> SimilarityLevels:
         """Levels of the subset's features, which are kept for the figure."""
-        # One order whatever the number of processes, because the probe's training depends on it.
-        features, targets, _ = (column[columns.indices.argsort()] for column in columns)
+        # One order whatever the number of processes, because the probe's training depends on it; stable, because of
+        # data without indices each process numbers its rows from 0 on.
+        features, targets, _ = (column[columns.indices.argsort(stable=True)] for column in columns)
         probe = fit_linear_probe(features, targets, int(targets.max()) + 1, epochs=50, seed=self.seed)
         difficult = difficult_examples(probe(features), targets, self.hardest_share)
         levels = similarity_levels(features, targets, difficult)
@@ -187,7 +188,7 @@ class SimilarityStatistics(pl.Callback):
         return levels
 
     def drawn(self, band: Band | None) -> Figure:
-        """The similarities as they were last measured, with the interval of the band.
+        """The similarities as they were last measured, with what the band selects.
 
         Raises:
             ValueError: if nothing was measured.

@@ -18,6 +18,7 @@ from lit_hardcl.data.images import Images
 from lit_hardcl.data.loading import CleanBatches, RandomBatches, TrainingSampler, as_fetched
 from lit_hardcl.data.raw_batch import RawBatch
 from lit_hardcl.data.registry import data_set
+from lit_hardcl.data.reload import ReloadOnce
 from lit_hardcl.data.variants import keep, long_tail, mix_classes, rows_of, subset, without_mixed
 from lit_hardcl.views.batch_views import clean_view as without_randomness
 from lit_hardcl.views.batch_views import compiled_views, random_views
@@ -104,7 +105,7 @@ class ContrastiveDataModule(LightningDataModule):
         check_at_least(8, image_size=self.image_size)
         self._kept: Tensor | None = None
         self._sampler: TrainingSampler | None = None
-        self._reload_every: int | None = None
+        self._reload = ReloadOnce()
 
     @property
     def channels(self) -> int:
@@ -158,11 +159,8 @@ class ContrastiveDataModule(LightningDataModule):
         self._kept = kept
         if self._sampler is not None:
             self._sampler.rows = rows
-        if self.trainer is not None and self._reload_every is None:
-            # Lightning counts an epoch's batches when it asks for the loader, and validates after the last one: with
-            # fewer batches it would never validate again. So it has to ask anew, once.
-            self._reload_every = self.trainer.reload_dataloaders_every_n_epochs  # type: ignore[attr-defined]
-            self.trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]
+        if self.trainer is not None:
+            self._reload.ask(self.trainer)
 
     def prepare_data(self) -> None:
         """Download what is missing, if that is allowed; what has been read then need not be read again."""
@@ -179,9 +177,7 @@ class ContrastiveDataModule(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         """Load raw batches in random order; `on_after_batch_transfer` makes their views."""
-        if self.trainer is not None and self._reload_every is not None:
-            self.trainer.reload_dataloaders_every_n_epochs = self._reload_every  # type: ignore[attr-defined]
-            self._reload_every = None
+        self._reload.done(self.trainer)
         rows = self._rows(self._kept)
         check_a_batch_fits(len(rows), self._processes()[0], self.batch_size)
         processes, rank = self._processes()

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 
+from lit_hardcl.contract import unpack
 from lit_hardcl.data import Batch, ContrastiveDataModule, Images, RawBatch
 from lit_hardcl.data.loading import Pick, RandomBatches, as_fetched
 from lit_hardcl.errors import Refusal
@@ -33,7 +34,8 @@ def extract_features(
 
     Args:
         model: from images to features, which are flattened. Its device is used and its mode restored.
-        batches: positionally ``(views, targets, indices)`` once prepared, such as a data loader.
+        batches: positionally ``(views or images, targets, indices)`` once prepared, such as a data loader; without
+            indices, images are numbered as they come.
         prepare: turns what ``batches`` yields into that, as a data module's ``on_after_batch_transfer`` does.
         combine: makes one row of the features of all views of an image; all views are passed then.
 
@@ -46,7 +48,9 @@ def extract_features(
     model.eval()
     rows: list[tuple[Tensor, Tensor, Tensor]] = []
     for raw in batches:
-        views, targets, indices = (prepare(raw, 0) if prepare else raw)[:3]
+        views, targets, indices = unpack(prepare(raw, 0) if prepare else raw)
+        if indices is None:
+            indices = torch.arange(len(targets)) + sum(len(each[1]) for each in rows)
         features = [model(view.to(device, dtype)).flatten(1).float() for view in views[: None if combine else 1]]
         rows.append(((combine(features) if combine else features[0]).cpu(), targets.cpu(), indices.cpu()))
     for module, mode in modes.items():

@@ -9,8 +9,9 @@ from torchmetrics.functional.classification import multiclass_accuracy
 from trainers import quiet_trainer
 
 from lit_hardcl import ContrastiveDataModule, OnlineKNN, OnlineLinearProbe, SimCLR
+from lit_hardcl.callbacks import OnlineStatistics
 from lit_hardcl.callbacks.online import first_of_each
-from lit_hardcl.contract import read_step
+from lit_hardcl.evaluation import Statistic, extract_features, rank_me, uniformity
 
 
 def fit(module, data, *callbacks, max_epochs=1):
@@ -231,17 +232,72 @@ def test_a_setting_that_breaks_its_rule_is_refused(kind, settings):
         kind(**settings)
 
 
-@pytest.mark.parametrize("outputs", [torch.zeros(()), {"loss": torch.zeros(())}], ids=["loss only", "no features"])
-def test_a_step_that_returns_no_features_is_told_so(outputs):
-    with pytest.raises(ValueError, match="a training_step that returns"):
-        read_step(outputs)
+@pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`")
+def test_a_fit_may_follow_a_validation_and_another_module_gets_a_probe_of_its_own(tmp_path):
+    keep, model, data = pl.callbacks.ModelCheckpoint(tmp_path, filename="last"), simclr(), ContrastiveDataModule()
+    fit(model, data, OnlineLinearProbe(), keep)
+
+    probe = OnlineLinearProbe()
+    quiet_trainer(probe).validate(model, data, ckpt_path=tmp_path / "last.ckpt", weights_only=True)
+    restored = probe.probe.weight.clone()
+    fit(model, data, probe)  # crashed: the probe had been made in inference mode
+    assert (restored != 0).any()
+    assert probe.probe.weight.requires_grad
+
+    fit(simclr(), data, probe)
+    fresh = OnlineLinearProbe()
+    fit(simclr(), data, fresh)
+    assert torch.equal(probe.probe.weight, fresh.probe.weight)
 
 
-def test_features_that_do_not_match_their_targets_are_refused():
-    with pytest.raises(ValueError, match="got 5 for 2 targets"):
-        read_step({"features": torch.zeros(5, 3), "targets": torch.zeros(2)})
+def test_statistics_of_the_catalogue_are_those_of_the_features_that_validation_computed():
+    statistics, seen = OnlineStatistics(), Recorder()
+    trainer = fit(simclr(), ContrastiveDataModule(batch_size=128, eval_batch_size=100), statistics, seen)
+    features = torch.cat([features for features, _ in seen.held_out])
+    assert trainer.callback_metrics["uniformity"].item() == pytest.approx(uniformity(features))
+    assert trainer.callback_metrics["rank_me"].item() == pytest.approx(rank_me(features))
+    assert "val_linear_top1" not in trainer.callback_metrics
+
+    some = OnlineStatistics(["uniformity"], most=2)
+    trainer = fit(simclr(), ContrastiveDataModule(batch_size=128, eval_batch_size=100), some, seen)
+    features = torch.cat([features for features, _ in seen.held_out])
+    assert trainer.callback_metrics["uniformity"].item() == pytest.approx(uniformity(features[[0, -1]]))
+    assert "rank_me" not in trainer.callback_metrics
 
 
-def test_one_target_per_image_serves_all_its_views():
-    _, targets, _ = read_step({"features": torch.zeros(4, 3), "targets": torch.tensor([1, 2])})
-    assert targets.tolist() == [1, 2, 1, 2]
+def test_a_statistic_of_labels_is_of_the_images_that_have_one(monkeypatch):
+    row = Statistic("count", "count", lambda features, targets: float(len(features) + len(targets)), "labels")
+    monkeypatch.setattr("lit_hardcl.callbacks.statistics.CATALOGUE", (row,))
+    data = ContrastiveDataModule(batch_size=128)
+    data.held_out_images.targets[:50] = -1
+    assert fit(simclr(), data, OnlineStatistics()).callback_metrics["count"] == 2 * 310
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"names": ["alignment"]}, "names must be of .*, got alignment"), ({"most": 1}, "most must")],
+)
+def test_a_statistic_that_validation_cannot_give_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        OnlineStatistics(**options)
+
+
+class PlainData(pl.LightningDataModule):
+    """Somebody's data module, whose clean batches are images and targets alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.rows = [(torch.full((1, 4, 4), float(i % 2)), i % 2) for i in range(20)]
+
+    def clean_train_dataloader(self):
+        return DataLoader(self.rows, batch_size=8)
+
+    val_dataloader = clean_train_dataloader
+
+
+@pytest.mark.filterwarnings("ignore:.*does not have many workers")
+def test_clean_batches_of_somebodys_data_may_be_images_and_targets_alone():
+    (metrics,) = quiet_trainer(OnlineKNN(num_classes=2)).validate(Foreign(pixels=16), PlainData())
+    assert metrics["val_knn_top1"] == 1
+    features = extract_features(Foreign(pixels=16), PlainData().clean_train_dataloader())
+    assert features.indices.tolist() == list(range(20))
