@@ -1,4 +1,4 @@
-"""What the README shows runs as it stands there."""
+"""What the README and the pages of docs/ show runs as it stands there."""
 
 import re
 import shlex
@@ -12,17 +12,23 @@ from lit_hardcl.cli.subcommands import run_command
 from lit_hardcl.cli.training import CommandLine, command_line
 
 README = (ROOT / "README.md").read_text()
-PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+PAGES = ["README.md", "docs/callbacks.md"]
+PYTHON = [
+    pytest.param(code, id=f"{page}-{place}")
+    for page in PAGES
+    for place, code in enumerate(re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL))
+]
 COMMANDS = re.findall(r"^(?:python train\.py|lit-hardcl) (.*)$", README.replace("\\\n", ""), re.MULTILINE)
 
 
-@pytest.mark.parametrize("code", PYTHON, ids=["module", "loss", "callback", "filter"])
+@pytest.mark.parametrize("code", PYTHON)
 @pytest.mark.filterwarnings("ignore:.*does not have many workers")
 @pytest.mark.filterwarnings("ignore:The number of training batches")
+@pytest.mark.filterwarnings("ignore:.*have no `val_dataloader`")
 @pytest.mark.filterwarnings("ignore:.*`tensorboardX` has been removed")
 def test_a_snippet_runs(code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+    exec(compile(code, "snippet", "exec"), {"__name__": "snippet"})
 
 
 RUNNABLE = [line for line in COMMANDS if line.startswith("fit") and "--help" not in line and "METHOD" not in line]

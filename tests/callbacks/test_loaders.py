@@ -44,7 +44,7 @@ def cosine(total_steps=None):
 
 
 @pytest.mark.parametrize(("max_steps", "total"), [(-1, 20 + 3 * 4), (25, 25)])
-def test_every_schedule_that_can_is_told_the_steps_that_are_left(max_steps, total):
+def test_every_schedule_that_can_is_told_the_steps_that_are_left(max_steps, total, unchecked_shapes):
     open_one, part, fixed = cosine(), cosine(), cosine(7)
     constant = torch.optim.lr_scheduler.ConstantLR(torch.optim.SGD([torch.zeros(1)], lr=1.0))
     configs = [SimpleNamespace(scheduler=each) for each in (open_one, Joined(part, fixed), constant)]
