@@ -49,9 +49,9 @@ class SimilarityStatistics(pl.Callback):
             its third power: 1024 images take about a quarter of a second besides their forward pass.
         every_n_epochs: measure the subset at the end of every n-th epoch, and of the last.
         hardest_share: of each class's images, how many count as difficult examples, in (0, 1).
-        pos_high: where an anchor's selected keys begin, as a fraction of its ranked keys; ``None``: as the module's
-            ``criterion`` does. If that selects none or all, share and precision are not logged.
-        pos_low: where they end; 1 or ``None``: no lower end.
+        pos_high: rank where the band begins, see `lit_hardcl.hardness.Band`; ``None``: the criterion's. If that has
+            none, share and precision are not logged.
+        pos_low: rank where it ends.
         every_n_steps: count the selected pairs of every n-th batch.
         figure: at the end, save ``similarity.png``, a histogram of the similarities, in the run's folder; with W&B
             also log it.

@@ -11,11 +11,15 @@ from lit_hardcl.functional.selection import check_band
 
 
 class Band(NamedTuple):
-    """Between which ranks, as fractions, pairs are selected (arXiv:2501.01317, Eq. 12), and of which keys.
+    """Which of an anchor's keys, ranked by falling similarity, are difficult (arXiv:2501.01317, Eq. 12).
+
+    Those below the similarity at rank ``pos_high`` down to that at rank ``pos_low``, both fractions of the keys,
+    ``0 <= pos_high < pos_low <= 1``: `lit_hardcl.functional.difficult_pairs` has the formula. Losses and callbacks take
+    the two numbers; a callback without ``pos_high`` takes those of the module's ``criterion``.
 
     Attributes:
-        pos_high: where the selected keys begin.
-        pos_low: where they end; 1 or ``None``: no lower end.
+        pos_high: rank where the band begins.
+        pos_low: rank where it ends; 1 or ``None``: no lower end.
         gathered: whether keys are the rows of all processes, in their order, or this process's own.
     """
 
