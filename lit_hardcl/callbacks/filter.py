@@ -68,7 +68,7 @@ class DifficultyFilter(pl.Callback):
         per_class: remove this share of every class; needs labels.
         restore_at: after how many epochs to train on all images again.
         scores_file: for ``"given"``: a CSV with the columns index and score, or a JSON object from index to score.
-        pos_high: for ``"pairs"``: rank where the band begins, see `lit_hardcl.hardness.Band`; ``None``: the criterion's.
+        pos_high: for ``"pairs"``: rank where the band begins (`lit_hardcl.hardness.Band`); ``None``: the criterion's.
         pos_low: rank where it ends.
         every_n_steps: score every n-th batch, at least 1.
 
