@@ -98,5 +98,5 @@ def fit_schedules(trainer: Trainer, epoch: int, step: int) -> None:
         trainer.num_training_batches / trainer.accumulate_grad_batches
     )
     for config in trainer.lr_scheduler_configs:
-        if isinstance(config.scheduler, WarmupCosine):
+        if hasattr(config.scheduler, "fill_total_steps"):
             config.scheduler.fill_total_steps(total if trainer.max_steps == -1 else min(total, trainer.max_steps))

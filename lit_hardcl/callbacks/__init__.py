@@ -1,9 +1,17 @@
 """Callbacks that watch a training: they read what its steps return and import no module."""
 
+from lit_hardcl.callbacks.channels_last import ChannelsLast
 from lit_hardcl.callbacks.compiled import CompileBackbone
 from lit_hardcl.callbacks.filter import DifficultyFilter
 from lit_hardcl.callbacks.linear import OnlineLinearProbe
 from lit_hardcl.callbacks.neighbours import OnlineKNN
 from lit_hardcl.callbacks.similarities import SimilarityStatistics
 
-__all__ = ["CompileBackbone", "DifficultyFilter", "OnlineKNN", "OnlineLinearProbe", "SimilarityStatistics"]
+__all__ = [
+    "ChannelsLast",
+    "CompileBackbone",
+    "DifficultyFilter",
+    "OnlineKNN",
+    "OnlineLinearProbe",
+    "SimilarityStatistics",
+]
