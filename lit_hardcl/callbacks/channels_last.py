@@ -15,4 +15,5 @@ class ChannelsLast(pl.Callback):
         """Change the format, before weights are loaded or optimizers made."""
         for weight in pl_module.parameters():
             if weight.ndim == 4:
-                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+                # Not `contiguous`, which leaves a weight of one channel as it is.
+                weight.data = weight.data.to(memory_format=torch.channels_last)
