@@ -98,8 +98,8 @@ class Keys:
         return gathered.transpose(0, 1).flatten(0, 1)
 
     def in_turn(self, keys: Shaped[Tensor, "keys *rest"]) -> Shaped[Tensor, "keys *rest"]:
-        """The keys in the order that one process with all images would have: every process's first, then second, ..."""
-        return keys.unflatten(0, (self.views, self.processes, self.batch)).transpose(1, 2).flatten(0, 2)
+        """The keys image by image, as one process with all images would have them: every process's first, then second."""
+        return keys.unflatten(0, (self.views, self.processes, self.batch)).transpose(0, 2).flatten(0, 2)
 
 
 def sum_across(*tensors: Tensor) -> None:
@@ -116,6 +116,15 @@ class _GatherWithGradient(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        gradient = gradient.contiguous().clone()
-        dist.all_reduce(gradient)
-        return gradient.chunk(world_size())[rank()]
+        gradient = gradient.contiguous()
+        own = gradient.new_empty(len(gradient) // world_size(), *gradient.shape[1:])
+        scatter = getattr(dist, "reduce_scatter_single", None) or dist.reduce_scatter_tensor  # its older name
+        try:
+            scatter(own, gradient)  # half the traffic of an all-reduce
+        except RuntimeError as error:  # older versions of gloo cannot
+            if "support" not in str(error) and "implement" not in str(error):
+                raise
+            gradient = gradient.clone()
+            dist.all_reduce(gradient)
+            own = gradient.chunk(world_size())[rank()]
+        return own

@@ -13,19 +13,21 @@ from torch import multiprocessing
 from torch.nn.parallel import DistributedDataParallel
 
 
-def in_two(job: Callable[..., Any], folder: Path, *arguments: Any) -> list[Any]:
-    """Run ``job(rank, *arguments)`` in two gloo processes; what they return, in the order of their ranks."""
+def in_two(job: Callable[..., Any], folder: Path, *arguments: Any, count: int = 2) -> list[Any]:
+    """Run ``job(rank, *arguments)`` in two (or more) gloo processes; what they return, in the order of their ranks."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    multiprocessing.spawn(_process, args=(job, port, str(folder), arguments), nprocs=2)
-    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
+    multiprocessing.spawn(_process, args=(job, count, port, str(folder), arguments), nprocs=count)
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(count)]
 
 
-def _process(rank: int, job: Callable[..., Any], port: int, folder: str, arguments: tuple[Any, ...]) -> None:
+def _process(
+    rank: int, job: Callable[..., Any], count: int, port: int, folder: str, arguments: tuple[Any, ...]
+) -> None:
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", rank=rank, world_size=2)
+    dist.init_process_group("gloo", rank=rank, world_size=count)
     torch.save(job(rank, *arguments), Path(folder) / f"{rank}.pt")
     dist.destroy_process_group()
 
@@ -68,6 +70,20 @@ def steps(rank: int, all_settings: list[dict[str, Any]]) -> list[dict[str, torch
     """A step of each treatment on this process's half of the images, under DistributedDataParallel."""
     model = DistributedDataParallel(Both())
     return [step(model, settings, views().chunk(2, dim=1)[rank]) for settings in all_settings]
+
+
+def row_losses(rank: int, count: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Every loss of rows on this process's share of eight images: its value, and its part of all processes' mean."""
+    from losses.test_rows import LABELS, LOSSES
+
+    results = []
+    for criterion, _ in LOSSES.values():
+        z = torch.randn(2, 8, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(2)).chunk(count, dim=1)
+        own = z[rank].clone().requires_grad_()
+        loss = criterion(*own, targets=torch.tensor([*LABELS, 2, 5]).chunk(count)[rank])
+        loss.backward()
+        results.append((loss.detach(), own.grad / count))
+    return results
 
 
 def uneven(rank: int) -> torch.Tensor:

@@ -1,5 +1,6 @@
 """Callbacks that watch a training: they read what its steps return and import no module."""
 
+from lit_hardcl.callbacks.channels_last import ChannelsLast
 from lit_hardcl.callbacks.compiled import CompileBackbone
 from lit_hardcl.callbacks.filter import DifficultyFilter
 from lit_hardcl.callbacks.linear import OnlineLinearProbe
@@ -8,6 +9,7 @@ from lit_hardcl.callbacks.similarities import SimilarityStatistics
 from lit_hardcl.callbacks.statistics import OnlineStatistics
 
 __all__ = [
+    "ChannelsLast",
     "CompileBackbone",
     "DifficultyFilter",
     "OnlineKNN",

@@ -31,6 +31,7 @@ DEFAULTS = {
         "init_args": {"save_dir": "runs", "name": None},
     },
     "trainer.callbacks": [
+        {"class_path": "lit_hardcl.callbacks.ChannelsLast"},
         {"class_path": "lit_hardcl.OnlineLinearProbe"},
         {"class_path": "lit_hardcl.OnlineKNN"},
         {

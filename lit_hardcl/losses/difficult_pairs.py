@@ -9,7 +9,8 @@ from lit_hardcl.functional.contrast import check_treatment, nt_xent_rows, pair_l
 from lit_hardcl.functional.selection import check_band
 from lit_hardcl.hardness import DifficultRows
 from lit_hardcl.losses.fused import fused_nt_xent
-from lit_hardcl.losses.rows import Rectangle, RowFormula, RowLoss, nan_unless_finite
+from lit_hardcl.losses.row_loss import Rectangle, RowLoss
+from lit_hardcl.losses.rows import RowFormula, nan_unless_finite
 
 
 class DifficultPairLoss(RowLoss):

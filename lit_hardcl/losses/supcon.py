@@ -6,7 +6,8 @@ from torch import Tensor
 
 from lit_hardcl.errors import Refusal
 from lit_hardcl.functional import supcon_rows
-from lit_hardcl.losses.rows import Rectangle, RowFormula, RowLoss
+from lit_hardcl.losses.row_loss import Rectangle, RowLoss
+from lit_hardcl.losses.rows import RowFormula
 
 
 class SupConLoss(RowLoss):

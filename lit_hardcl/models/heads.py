@@ -3,7 +3,6 @@
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from lit_hardcl.errors import Refusal
 from lit_hardcl.functional import unit_vectors
@@ -95,29 +94,6 @@ class Discriminator(nn.Module):
         return self.layers(embeddings.to(_dtype(self))).squeeze(1)
 
 
-def discriminator_loss(real: Float[Tensor, " real"], generated: Float[Tensor, " generated"]) -> Float[Tensor, ""]:
-    """``-(E log D(z+) + E log(1 - D(G(z))))`` of logits: what the discriminator makes small.
-
-    Example:
-        >>> discriminator_loss(torch.zeros(3), torch.zeros(2))
-        tensor(1.3863)
-    """
-    return F.softplus(-_at_least_float32(real)).mean() + F.softplus(_at_least_float32(generated)).mean()
-
-
-def generator_loss(generated: Float[Tensor, " generated"], saturating: bool = False) -> Float[Tensor, ""]:
-    """What the generator makes small: ``-E log D(G(z))``, or the paper's ``E log(1 - D(G(z)))`` if saturating.
-
-    Both have the same fixed point; the second has hardly a gradient while the discriminator wins.
-
-    Example:
-        >>> generator_loss(torch.zeros(2)), generator_loss(torch.zeros(2), saturating=True)
-        (tensor(0.6931), tensor(-0.6931))
-    """
-    generated = _at_least_float32(generated)
-    return -F.softplus(generated).mean() if saturating else F.softplus(-generated).mean()
-
-
 @torch.no_grad()
 def output_width(head: nn.Module, in_features: int) -> int:
     """How many numbers a head gives for one row of features. The head is left as it was."""
@@ -143,10 +119,6 @@ def _perceptron(in_features: int, hidden: int, out_features: int) -> nn.Sequenti
 
 def _dtype(module: nn.Module) -> torch.dtype:
     return next(module.parameters()).dtype
-
-
-def _at_least_float32(values: Tensor) -> Tensor:
-    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def _check_widths(*widths: int) -> None:

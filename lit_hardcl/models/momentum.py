@@ -26,6 +26,12 @@ def check_precision(precision: object, otherwise: str = "") -> None:
         )
 
 
+def check_momentum(momentum: float) -> None:
+    """Raise a refusal unless the share of the old weights that are kept is in [0, 1)."""
+    if not 0 <= momentum < 1:
+        raise Refusal(f"momentum must be in [0, 1), got {momentum}")
+
+
 @torch.no_grad()
 def follow(slow: nn.Module, module: nn.Module, momentum: float) -> None:
     """Move every parameter: ``slow = momentum * slow + (1 - momentum) * module`` (arXiv:1911.05722, Eq. 2).

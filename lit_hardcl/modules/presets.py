@@ -1,25 +1,15 @@
 """SimCLR with a treatment of difficult pairs, and the presets that name its special cases."""
 
 import math
-from typing import Any, Literal
+from typing import Any
 
-import torch
 from torch import nn
-from torch.optim import SGD
 
-from lit_hardcl.contract import step_output, unpack
-from lit_hardcl.errors import Refusal
 from lit_hardcl.losses import DifficultPairLoss
-from lit_hardcl.models import ProjectionHead, feature_width
-from lit_hardcl.modules.contrastive import (
-    ContrastiveModule,
-    OptimizerCallable,
-    SchedulerCallable,
-)
-from lit_hardcl.schedules import WarmupCosine
+from lit_hardcl.modules.contrastive import Contrastive
 
 
-class DifficultPairSimCLR(ContrastiveModule):
+class DifficultPairSimCLR(Contrastive):
     """SimCLR (arXiv:2002.05709) whose difficult pairs are treated (arXiv:2501.01317): all the presets below at once.
 
     Args:
@@ -32,11 +22,8 @@ class DifficultPairSimCLR(ContrastiveModule):
         pos_high: where an anchor's difficult keys begin among its ranked keys, as a fraction (Eq. 12); ``None``: every
             pair. Then a margin cancels in the softmax, and removal leaves nothing to learn.
         pos_low: where they end.
-        select_by: rank keys by backbone ``"features"``, as the paper does, or by ``"projections"`` (its Table 7).
-        gather_distributed: contrast with the images of all processes.
-        channels_last: keep the backbone's weights in the memory format that convolutions are fastest in.
-        optimizer: from parameters to an optimizer.
-        scheduler: from an optimizer to a learning-rate scheduler, stepped with every optimizer step.
+        gather_distributed: whether the images of all processes are contrasted.
+        settings: ``select_by``, ``optimizer`` and ``scheduler`` of :class:`~lit_hardcl.modules.Contrastive`.
 
     Raises:
         ValueError: if a number breaks the rule of :class:`~lit_hardcl.losses.DifficultPairLoss`.
@@ -51,33 +38,11 @@ class DifficultPairSimCLR(ContrastiveModule):
         temperature_scale: float = 1.0,
         pos_high: float | None = None,
         pos_low: float | None = None,
-        select_by: Literal["features", "projections"] = "features",
         gather_distributed: bool = True,
-        channels_last: bool = True,
-        optimizer: OptimizerCallable = lambda params: SGD(params, lr=0.1, momentum=0.9, weight_decay=5e-4),
-        scheduler: SchedulerCallable | None = WarmupCosine,
+        **settings: Any,
     ) -> None:
-        if select_by not in ("features", "projections"):
-            raise Refusal(f"select_by must be 'features' or 'projections', got {select_by!r}")
-        super().__init__(backbone, optimizer, scheduler, channels_last)
-        self.criterion = DifficultPairLoss(
-            temperature, pos_high, pos_low, margin, temperature_scale, gather_distributed
-        )
-        self.projection_head = ProjectionHead(feature_width(backbone)) if projection_head is None else projection_head
-        self.select_by = select_by
-
-    def training_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
-        """Contrast two views of every image."""
-        views, targets, indices = unpack(batch)
-        if len(views) != 2:
-            raise Refusal(f"{type(self).__name__} contrasts 2 views of an image, got {len(views)}: set num_views=2")
-        features = self(torch.cat(views))
-        projections = self.projection_head(features)
-        by = features if self.select_by == "features" else projections
-        loss = self.criterion(*projections.chunk(2), *by.detach().chunk(2))
-        self.watch(loss)
-        self.log("train_loss", loss, prog_bar=True, sync_dist=True, batch_size=len(targets))
-        return {"loss": loss, **step_output(features, targets, indices, views=2)}
+        criterion = DifficultPairLoss(temperature, pos_high, pos_low, margin, temperature_scale, gather_distributed)
+        super().__init__(backbone, criterion, projection_head, **settings)
 
 
 class SimCLR(DifficultPairSimCLR):

@@ -1,4 +1,4 @@
-"""SPACL: a dynamic anchor, hard positives, adversarial and screened negatives, in one training step."""
+"""SPACL: a dynamic anchor, hard positives, adversarial and screened negatives."""
 
 import os
 from itertools import chain
@@ -7,25 +7,27 @@ from typing import Any, Literal
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.optim import SGD, Adam
+from torch.profiler import record_function
 
 from lit_hardcl import distributed
-from lit_hardcl.contract import step_output, unpack
+from lit_hardcl.distributed import Keys
 from lit_hardcl.errors import Refusal
 from lit_hardcl.functional import unit_vectors
 from lit_hardcl.functional.pools import check_share
-from lit_hardcl.losses import SPACLLoss, hard_sets
-from lit_hardcl.models import Discriminator, Generator, ProjectionHead, feature_width
-from lit_hardcl.models.heads import discriminator_loss, generator_loss, output_width
-from lit_hardcl.models.momentum import check_precision, follow, momentum_copy
-from lit_hardcl.modules.contrastive import OptimizerCallable, SchedulerCallable
-from lit_hardcl.modules.manual import SeveralOptimizers
+from lit_hardcl.hardness import hard_sets
+from lit_hardcl.losses import SPACLLoss
+from lit_hardcl.losses.adversary import adversarial
+from lit_hardcl.models import Discriminator, Generator, feature_width
+from lit_hardcl.models.heads import output_width
+from lit_hardcl.models.momentum import check_momentum, check_precision, follow, momentum_copy
+from lit_hardcl.modules.joint import Joint, JointSchedule
+from lit_hardcl.modules.method import Method, Objective, OptimizerCallable, SchedulerCallable
 from lit_hardcl.schedules import WarmupCosine
 from lit_hardcl.views.draws import generator_of
 
 
-class SPACL(SeveralOptimizers):
+class SPACL(Method):
     """SnaPhArd Contrast Learning (ICLR 2026): contrast with hard positives and with the negatives that count.
 
     A pool is the batch's views of an image, its clean view the last of them (``num_views`` and ``clean_view`` of the
@@ -39,24 +41,23 @@ class SPACL(SeveralOptimizers):
         temperature: positive and finite.
         projection_head: from features to embeddings; ``None``: a :class:`~lit_hardcl.models.ProjectionHead` as wide
             as the features, to 128 dims.
-        positives: hard positives beside the anchor, the paper's λ_P: at least 1 and fewer than views.
+        positives: number of hard positives beside the anchor, the paper's λ_P: at least 1 and fewer than views.
         screening_share: share of the negatives' similarity that is kept, the paper's λ_Q, in (0, 1].
-        anchor: ``"dynamic"``: an image's hardest view; ``"fixed"``: its last, the clean one if
+        anchor: view that is the anchor: ``"dynamic"``: an image's hardest; ``"fixed"``: its last, the clean one if
             the data module's ``clean_view`` is set; ``"every"``: each in turn.
-        choose_positives: the ``"farthest"`` of the pool, or ``"random"`` ones.
-        adversarial_negatives: train a generator of negatives against a discriminator.
-        screening: keep only the negatives that make up ``screening_share``.
+        choose_positives: which of the pool are positives: the ``"farthest"``, or ``"random"`` ones.
+        adversarial_negatives: whether a generator of negatives is trained against a discriminator.
+        screening: whether only the negatives that make up ``screening_share`` are kept.
         screening_similarity: what the share is of, see :class:`~lit_hardcl.losses.SPACLLoss`.
-        key_encoder: positives and negatives are embedded by the trained encoder (``"shared"``) or by a ``"momentum"``
-            copy without gradient; then only anchors pass the trained one.
-        momentum: of that copy, in [0, 1).
-        supervision: ``"none"``: pools of an image's own views; by ``"labels"`` or ``"coarse"`` labels: of the views of
-            all images of one label in the batch, which then are no negatives. Anchors stay an image's own.
+        key_encoder: what embeds positives and negatives: the trained encoder (``"shared"``) or a ``"momentum"`` copy
+            without gradient; then only anchors pass the trained one.
+        momentum: share of the old weights that this copy keeps at an optimizer step, in [0, 1).
+        supervision: what makes a pool: ``"none"``: an image's own views; ``"labels"`` or ``"coarse"`` labels: the views
+            of all images of one label in the batch, which then are no negatives. Anchors stay an image's own.
         coarse_targets: coarse class of each class, in their order; ``None``: the data module's ``coarse_targets``.
-        saturating: the generator minimises log(1 - D(G(z))), as the paper has it, not -log D(G(z)).
-        noise_features: random numbers that the generator takes.
-        gather_distributed: contrast with the images of all processes.
-        channels_last: keep the backbone's weights in the memory format that convolutions are fastest in.
+        saturating: whether the generator minimises log(1 - D(G(z))), as the paper has it, not -log D(G(z)).
+        noise_features: number of random numbers that the generator takes.
+        gather_distributed: whether the images of all processes are contrasted.
         seed: of the noise and the random positives; ``None`` for that of Lightning's ``seed_everything``, or else 0.
         optimizer: of the encoder.
         scheduler: of its learning rate, stepped with every optimizer step.
@@ -86,7 +87,6 @@ class SPACL(SeveralOptimizers):
         saturating: bool = False,
         noise_features: int = 32,
         gather_distributed: bool = True,
-        channels_last: bool = True,
         seed: int | None = None,
         optimizer: OptimizerCallable = lambda params: SGD(params, lr=0.1, momentum=0.9, weight_decay=5e-4),
         scheduler: SchedulerCallable | None = WarmupCosine,
@@ -100,14 +100,11 @@ class SPACL(SeveralOptimizers):
         check_share(screening_share)
         if positives < 1:
             raise Refusal(f"positives must be at least 1, got {positives}")
-        if not 0 <= momentum < 1:
-            raise Refusal(f"momentum must be in [0, 1), got {momentum}")
-        super().__init__(backbone, optimizer, scheduler, channels_last)
-        self.criterion = SPACLLoss(
-            temperature, screening_share if screening else 1.0, screening_similarity, gather_distributed
-        )
-        self.projection_head = ProjectionHead(feature_width(backbone)) if projection_head is None else projection_head
-        self.key_encoder = None
+        check_momentum(momentum)
+        share = screening_share if screening else 1.0
+        super().__init__(backbone, projection_head, optimizer, scheduler)
+        self.criterion = SPACLLoss(temperature, share, screening_similarity, gather_distributed)
+        self.key_encoder: Any = None
         if key_encoder == "momentum":
             self.key_encoder = momentum_copy(nn.Sequential(self.backbone, nn.Flatten(), self.projection_head))
         self.generator = self.discriminator = None
@@ -122,34 +119,43 @@ class SPACL(SeveralOptimizers):
 
     def setup(self, stage: str) -> None:
         """Find the coarse labels, and refuse a precision that a momentum encoder would stand still in."""
-        super().setup(stage)
         if self.key_encoder is not None:
             check_precision(self.trainer.precision, " or key_encoder=shared")
         if stage == "fit" and self.supervision == "coarse" and self.coarse_targets is None:
             self.coarse_targets = getattr(getattr(self.trainer, "datamodule", None), "coarse_targets", None)
 
     def configure_optimizers(self) -> Any:
-        """The encoder's, the generator's and the discriminator's."""
+        """The encoder's, the generator's and the discriminator's optimizer as one, and their schedules."""
         encoder = chain(self.backbone.parameters(), self.projection_head.parameters())
         players = [player for player in (self.generator, self.discriminator) if player is not None]
-        return [self.scheduled(self.optimizer(encoder), self.scheduler)] + [
-            self.scheduled(self.adversary_optimizer(player.parameters()), self.adversary_scheduler)
-            for player in players
-        ]
+        optimizers = [self.optimizer(encoder)] + [self.adversary_optimizer(each.parameters()) for each in players]
+        makers = [self.scheduler] + [self.adversary_scheduler] * len(players)
+        schedules = [make(each) for make, each in zip(makers, optimizers, strict=True) if make is not None]
+        joint = Joint(optimizers)
+        return self.scheduled(joint, JointSchedule(joint, schedules) if schedules else None)
 
-    def training_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
-        """Contrast the anchors, and let generator and discriminator play one round."""
-        views, targets, indices = unpack(batch)
-        losses, seen, features = self.losses(views, targets, self.current_epoch, batch_idx)
-        total = torch.stack(list(losses.values())).sum()
-        contrast = losses.pop("train_loss")
-        self.watch(total)
-        if self.optimise(total, batch_idx) and self.key_encoder is not None:
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Clip each network's gradient by itself."""
+        for part in optimizer.parts:
+            self.clip_gradients(part, gradient_clip_val, gradient_clip_algorithm)
+
+    def optimizer_step(self, *arguments: Any, **settings: Any) -> None:
+        """Take the step, and let the momentum encoder follow."""
+        super().optimizer_step(*arguments, **settings)
+        if self.key_encoder is not None:
             follow(self.key_encoder, nn.Sequential(self.backbone, self.projection_head), self.momentum)
-        self.log("train_loss", contrast, prog_bar=True, sync_dist=True, batch_size=len(targets))
-        self.log_dict({**losses, **seen}, sync_dist=True, batch_size=len(targets))
-        outputs = step_output(features, targets, indices, views=len(features) // len(targets))
-        return {"loss": contrast.detach(), **outputs}
+
+    def objective(self, views: list[Tensor], targets: Int[Tensor, " batch"], batch_idx: int) -> Objective:
+        """Contrast the anchors, and let generator and discriminator play one round."""
+        losses, seen, features = self.losses(views, targets, self.current_epoch, batch_idx)
+        loss = losses.pop("train_loss")
+        for (
+            other
+        ) in losses.values():  # their gradients, for one backward; their value is 0, or NaN if they are not finite
+            loss = loss + (other - other.detach())
+        return Objective(loss, features, {**losses, **seen})
 
     def losses(
         self, views: list[Tensor], targets: Int[Tensor, " batch"], epoch: int, batch_idx: int
@@ -160,59 +166,50 @@ class SPACL(SeveralOptimizers):
         """
         if len(views) < 2:
             raise Refusal(f"SPACL needs at least 2 views of an image, got {len(views)}: raise num_views")
-        pixels, groups = torch.cat(views), self._groups(targets)
-        images, processes, rank = len(targets), distributed.world_size(), distributed.rank()
-        if images * (processes if self.criterion.gather_distributed else 1) < 2:
-            raise Refusal("a contrastive batch needs at least 2 images, got 1: there is nothing to contrast")
+        groups, images = self._groups(targets), len(targets)
+        gathered = self.criterion.gather_distributed
+        labels = Keys(images, 1, views[0].device, gathered).own if groups is None else groups
 
         def drawn(kind: Any, columns: int, stream: int) -> Float[Tensor, "batch columns"]:
-            generator = generator_of(self.seed, epoch, batch_idx, stream)
+            generator, processes = generator_of(self.seed, epoch, batch_idx, stream), distributed.world_size()
             # Every processes-th row: as the data module deals images, so that an image's do not depend on their number.
-            return kind(images * processes, columns, generator=generator)[rank::processes].to(pixels.device)
+            rows = kind(images * processes, columns, generator=generator)[distributed.rank() :: processes]
+            return rows.to(views[0].device)
 
-        if self.key_encoder is None:
-            features = self(pixels)
-            keys = unit_vectors(self.projection_head(features))
-        else:
-            with torch.no_grad():
-                keys = unit_vectors(self.key_encoder(pixels.to(self.dtype)))
+        keys, features = self._keys(views)
         ranking = drawn(torch.rand, len(views), 1).T if self.choose_positives == "random" else None
-        chosen = hard_sets(
-            keys.unflatten(0, (len(views), images)),
-            self.positives,
-            self.anchor,
-            groups,
-            ranking,
-            self.criterion.gather_distributed,
-        )
-        if self.key_encoder is None:
-            anchors = keys[chosen.anchors]
-        else:
-            features = self(pixels[chosen.anchors])
+        pools = keys.unflatten(0, (len(views), images))
+        chosen = hard_sets(pools, self.positives, self.anchor, groups, ranking, gathered)
+        if features is None:
+            features = self.encode([torch.cat(views)[chosen.anchors]])
             anchors = unit_vectors(self.projection_head(features))
-        labels = torch.arange(images, device=keys.device) + rank * images if groups is None else groups
+        else:
+            anchors = keys[chosen.anchors]
         negatives, negative_labels = keys, labels.repeat(len(views))
         losses: dict[str, Tensor] = {}
         seen: dict[str, Tensor] = {}
         if self.generator is not None and self.discriminator is not None:
             per_image = len(anchors) // images
             noise = drawn(torch.randn, per_image * self.generator.noise_features, 2)
-            generated = self.generator(anchors.detach(), torch.cat(noise.chunk(per_image, dim=1)))
-            real = self.discriminator(chosen.positives.detach().flatten(0, 1))
-            fake = self.discriminator(generated.detach())
-            frozen = {name: value.detach() for name, value in self.discriminator.named_parameters()}
-            fooled = functional_call(self.discriminator, frozen, (generated,))
-            losses["train_generator_loss"] = generator_loss(fooled, self.saturating)
-            losses["train_discriminator_loss"] = discriminator_loss(real, fake)
-            with torch.no_grad():
-                seen["discriminator_accuracy"] = ((real > 0).float().mean() + (fake <= 0).float().mean()) / 2
-                seen["generated_similarity"] = (anchors * generated).sum(dim=1).mean()
-            negatives = torch.cat([negatives, generated.detach().to(negatives.dtype)])
+            noise = torch.cat(noise.chunk(per_image, dim=1))
+            players = self.generator, self.discriminator
+            generated, losses, seen = adversarial(*players, anchors, chosen.positives, noise, self.saturating)
+            negatives = torch.cat([negatives, generated.to(negatives.dtype)])
             negative_labels = torch.cat([negative_labels, torch.full_like(labels, -1).repeat(per_image)])
         losses["train_loss"], seen["negatives_kept"] = self.criterion.with_share_kept(
             anchors, chosen.positives, negatives, labels[chosen.images], negative_labels
         )
         return losses, seen, features
+
+    def _keys(self, views: list[Tensor]) -> tuple[Float[Tensor, "rows dim"], Float[Tensor, "rows width"] | None]:
+        """Embeddings of all views and, where the trained encoder made them, its features."""
+        with record_function("forward"):
+            if self.key_encoder is None:
+                features = self.encode(views)
+                return unit_vectors(self.projection_head(features)), features
+            with torch.no_grad():
+                features = self.encode(views, self.key_encoder[0])
+                return unit_vectors(self.key_encoder[2](features)), None
 
     def _groups(self, targets: Int[Tensor, " batch"]) -> Int[Tensor, " batch"] | None:
         """Labels whose images share a pool; ``None`` if no label is used."""

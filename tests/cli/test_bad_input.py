@@ -99,7 +99,7 @@ def test_the_help_of_a_method_lists_every_option_with_its_type(run):
     for option, kind in (
         *(("margin", "float"), ("pos_high", "float"), ("pos_low", "float"), ("temperature", "float")),
         *(("backbone", "Module"), ("projection_head", "Module"), ("gather_distributed", "bool")),
-        *(("channels_last", "bool"), ("select_by", "Literal"), ("optimizer", "Callable"), ("scheduler", "Callable")),
+        *(("select_by", "Literal"), ("optimizer", "Callable"), ("scheduler", "Callable")),
     ):
         start = output.index(f"  --model.{option} ")
         assert kind in " ".join(output[start : start + 1200].split()), option

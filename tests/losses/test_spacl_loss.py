@@ -9,8 +9,9 @@ import torch
 from lit_hardcl import DifficultPairLoss, SPACLLoss
 from lit_hardcl.functional import screen_negatives, unit_vectors
 from lit_hardcl.losses import hard_sets
+from lit_hardcl.losses.adversary import discriminator_loss, generator_loss
 from lit_hardcl.models import Discriminator, Generator, ProjectionHead
-from lit_hardcl.models.heads import discriminator_loss, generator_loss, output_width
+from lit_hardcl.models.heads import output_width
 from lit_hardcl.models.momentum import follow, momentum_copy
 
 

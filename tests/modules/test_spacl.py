@@ -168,7 +168,7 @@ class Rates(pl.Callback):
         self.values = []
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        self.values.append([optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers])
+        self.values.append([part.param_groups[0]["lr"] for part in trainer.optimizers[0].parts])
 
 
 def descent(params):

@@ -1,0 +1,101 @@
+"""What guards every method: against a loss that is no number, weights that do not fit, options of earlier versions."""
+
+import io
+import math
+from contextvars import ContextVar
+from typing import IO, Any
+
+import lightning.pytorch as pl
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lit_hardcl.earlier import renewed
+from lit_hardcl.errors import Refusal
+from lit_hardcl.models import misfit
+
+_LOOSELY = ContextVar("strict=False was asked for", default=False)  # Lightning asks the module without telling it
+
+
+class Safeguarded(pl.LightningModule):
+    """A LightningModule that does not train on after a NaN, nor load what does not fit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._failed_at = torch.tensor(math.inf)
+
+    def watch(self, loss: Float[Tensor, ""]) -> None:
+        """Stop a training whose loss is no number, before a checkpoint of it replaces a good one.
+
+        On a GPU the answer is awaited only every ``log_every_n_steps`` and before a checkpoint is written; the step
+        named is the first bad one all the same.
+
+        Raises:
+            Refusal: naming the step.
+        """
+        step = torch.where(loss.detach().isfinite(), math.inf, float(self.global_step))
+        self._failed_at = torch.minimum(self._failed_at.to(step.device), step)
+        if loss.device.type == "cpu" or self.global_step % max(1, self.trainer.log_every_n_steps) == 0:  # type: ignore[attr-defined]
+            self._stop_if_failed()
+
+    def on_fit_start(self) -> None:
+        """Forget what an earlier training came to."""
+        self._failed_at = torch.tensor(math.inf)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse to write weights that a NaN has reached.
+
+        Raises:
+            Refusal: naming the step.
+        """
+        self._stop_if_failed()
+        weights = {name for name, _ in self.named_parameters()}
+        spoilt = [
+            # A buffer may hold -inf, as attention masks do; what training has spoilt is infinite upwards, too.
+            (~value.isfinite() if name in weights else value.isnan() | value.isposinf()).any()
+            for name, value in checkpoint.get("state_dict", {}).items()
+            if isinstance(value, Tensor) and value.is_floating_point()  # a backbone's extra state may be anything
+        ]
+        if spoilt and torch.stack(spoilt).any():
+            self._failed_at = torch.tensor(float(self.global_step))
+            self._stop_if_failed()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse weights that belong to another model, unless they are to be loaded loosely.
+
+        Raises:
+            Refusal: naming what is missing, unexpected or of another shape.
+        """
+        loosely = _LOOSELY.get() or not self.strict_loading
+        if not loosely and (wrong := misfit(self.state_dict(), checkpoint.get("state_dict", {}))):
+            raise Refusal(f"the checkpoint does not fit this {type(self).__name__}: {wrong}")
+
+    @classmethod
+    def load_from_checkpoint(cls, checkpoint_path: Any, *arguments: Any, **settings: Any) -> Any:
+        """As Lightning's, also for checkpoints whose options are spelt as in an earlier version."""
+        if isinstance(checkpoint_path, (str, bytes)) or hasattr(checkpoint_path, "__fspath__"):
+            checkpoint_path = _in_todays_spelling(checkpoint_path)
+        token = _LOOSELY.set(settings.get("strict") is False)
+        try:
+            return super().load_from_checkpoint(checkpoint_path, *arguments, **settings)
+        finally:
+            _LOOSELY.reset(token)
+
+    def _stop_if_failed(self) -> None:
+        if self._failed_at.isfinite():
+            raise Refusal(
+                f"the loss, the features or the weights stopped being finite at step {int(self._failed_at)}: training "
+                "ends here, the last checkpoint is kept. Try a lower learning rate, a higher temperature or "
+                "gradient_clip_val"
+            )
+
+
+def _in_todays_spelling(path: Any) -> Any | IO[bytes]:
+    """The checkpoint's path or, if its options need another spelling, the checkpoint with it, as an open file."""
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    options = checkpoint.get("hyper_parameters") if isinstance(checkpoint, dict) else None
+    if (new := renewed(options)) == options:
+        return path
+    torch.save({**checkpoint, "hyper_parameters": new}, file := io.BytesIO())
+    file.seek(0)
+    return file
