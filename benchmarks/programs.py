@@ -22,8 +22,9 @@ from torchvision.transforms import v2
 from turns import ALLOCATOR, COMBINED, Turns
 
 from lit_hardcl import ContrastiveDataModule, OnlineLinearProbe, SimCLR, SimCLRCombined
+from lit_hardcl.callbacks import ChannelsLast
+from lit_hardcl.data import DATASETS
 from lit_hardcl.data.images import in_memory
-from lit_hardcl.data.registry import DATASETS
 from lit_hardcl.models import ProjectionHead, ResNet
 
 IMAGES, BATCH, SIZE, WORKERS, WARMUP = 5120, 256, 32, 2, 4
@@ -117,7 +118,7 @@ def train(module: pl.LightningModule, data: object, turns: Turns, *callbacks: pl
         limit_val_batches=0,
         log_every_n_steps=10,
         logger=CSVLogger(tempfile.mkdtemp()),
-        callbacks=[*callbacks, AfterEachStep(turns)],
+        callbacks=[ChannelsLast(), *callbacks, AfterEachStep(turns)],
     )
     trainer.fit(module, data)  # type: ignore[arg-type]
 

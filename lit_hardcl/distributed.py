@@ -98,7 +98,7 @@ class Keys:
         return gathered.transpose(0, 1).flatten(0, 1)
 
     def in_turn(self, keys: Shaped[Tensor, "keys *rest"]) -> Shaped[Tensor, "keys *rest"]:
-        """The keys image by image, as one process with all images would have them: every process's first, then second."""
+        """The keys image by image, as one process with all images has them: every process's first, then second."""
         return keys.unflatten(0, (self.views, self.processes, self.batch)).transpose(0, 2).flatten(0, 2)
 
 

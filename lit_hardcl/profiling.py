@@ -1,11 +1,10 @@
-"""Where a training step's time goes: every moment of it belongs to one part, by Lightning's actions and by hooks."""
+"""Where a training step's time goes: every moment belongs to one part, by Lightning's actions and by annotations."""
 
 import contextlib
-import functools
-import sys
+import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import lightning.pytorch as pl
@@ -15,13 +14,11 @@ from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.profilers import Profiler
 from torch import nn
+from torch.profiler import ProfilerActivity, record_function
 
 from lit_hardcl.errors import Refusal
-from lit_hardcl.hardness.difficult_rows import DifficultRows
-from lit_hardcl.plots import check_figure_file, step_shares
 
 PARTS = ("data", "views", "forward", "selection", "loss", "backward", "optimizer", "callbacks", "logging", "other")
-_OUTSIDE = "outside of a step"
 _ACTIONS = (  # part of a Lightning action, by the first of these that its name holds; other actions change nothing
     ("train_dataloader_next", "data"),
     ("batch_to_device", "data"),
@@ -34,7 +31,6 @@ _ACTIONS = (  # part of a Lightning action, by the first of these that its name 
     ("lr_scheduler_step", "optimizer"),
     (".training_step", "other"),
 )
-_CHOICES = ("lit_hardcl.functional.selection", "lit_hardcl.functional.pools", "lit_hardcl.hardness.hard_sets")
 
 
 class _EnoughError(Exception):
@@ -44,102 +40,85 @@ class _EnoughError(Exception):
 class StepProfiler(Profiler):
     """Seconds of each part of ``steps`` steps after ``warmup`` ones; of nested parts the innermost counts.
 
-    Waits for the GPU at every change of part, where there is one.
+    A part is what Lightning's actions say, or an annotation of its name, ``torch.profiler.record_function("loss")``, by
+    anybody's code.
     """
 
     def __init__(self, steps: int, warmup: int) -> None:
         super().__init__()
         self.steps, self.warmup, self.fetched = steps, warmup, 0
         self.seconds = dict.fromkeys(PARTS, 0.0)
-        self._parts, self._since = ["other"], time.perf_counter()
+        self._open: list[Any] = []
+        self._recording: Any = None
+        self._since = 0.0
 
     @property
     def shares(self) -> dict[str, float]:
         """Of each part; they add up to 1."""
-        total = sum(self.seconds[part] for part in PARTS)
-        return {part: self.seconds[part] / total for part in PARTS}
+        total = sum(self.seconds.values())
+        return {part: seconds / total for part, seconds in self.seconds.items()}
 
     def start(self, action_name: str) -> None:
         """Enter the part that the action belongs to; a step begins as its batch is asked for."""
         if "train_dataloader_next" in action_name:
-            self._settle()
             if self.fetched == self.warmup:
-                self.seconds = dict.fromkeys(PARTS, 0.0)
+                self._recording = torch.profiler.profile(activities=[ProfilerActivity.CPU], acc_events=True)
+                self._recording.start()
+                self._since = time.perf_counter()
             elif self.fetched == self.warmup + self.steps:
+                self.finish()
                 raise _EnoughError
             self.fetched += 1
-        self.enter(next((part for name, part in _ACTIONS if name in action_name), self._parts[-1]))
+        part = next((part for name, part in _ACTIONS if name in action_name), None)
+        self._open.append(contextlib.ExitStack() if part is None else record_function(part))
+        self._open[-1].__enter__()
 
     def stop(self, action_name: str) -> None:
         """Return to the part before."""
-        self.leave()
+        if self._open:
+            self._open.pop().__exit__(None, None, None)
 
-    def enter(self, part: str) -> None:
-        """Go on with this part."""
-        self._settle()
-        self._parts.append(_OUTSIDE if self._parts[-1] == _OUTSIDE else part)
-
-    def leave(self, *_: Any) -> None:
-        """Return to the part before."""
-        self._settle()
-        self._parts.pop()
-
-    def timed(self, part: str, function: Callable) -> Callable:
-        """The function, as this part."""
-
-        @functools.wraps(function)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            self.enter(part)
-            try:
-                return function(*args, **kwargs)
-            finally:
-                self.leave()
-
-        return call
-
-    def _settle(self) -> None:
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        now = time.perf_counter()
-        self.seconds[self._parts[-1]] = self.seconds.get(self._parts[-1], 0.0) + now - self._since
-        self._since = now
+    def finish(self) -> None:
+        """Stop recording, and add up what was recorded."""
+        if self._recording is None:
+            return
+        while self._open:
+            self.stop("")
+        total = time.perf_counter() - self._since
+        self._recording.stop()
+        events, self._recording = self._recording.events(), None
+        self.seconds = dict.fromkeys(PARTS, 0.0)
+        for part, seconds in _exclusive([e for e in events if e.name in PARTS]):
+            self.seconds[part] += seconds
+        self.seconds["other"] += max(0.0, total - sum(self.seconds.values()))
 
 
-class ProfilingTrainer(pl.Trainer):
-    """A Trainer with one more method, which LightningCLI makes a subcommand of."""
+def _exclusive(events: list[Any]) -> Iterator[tuple[str, float]]:
+    """The part of each event and its seconds, without those of the events inside it."""
+    stack: list[list[Any]] = []  # part, end, seconds inside
+    for event in sorted(events, key=lambda e: (e.time_range.start, -e.time_range.end)):
+        start, end = event.time_range.start, event.time_range.end
+        while stack and stack[-1][1] <= start:
+            part, _, seconds = stack.pop()
+            yield part, seconds
+        if stack:
+            stack[-1][2] -= (end - start) * 1e-6
+        stack.append([event.name, end, (end - start) * 1e-6])
+    for part, _, seconds in stack:
+        yield part, seconds
 
-    def profile(
-        self,
-        model: pl.LightningModule,
-        datamodule: pl.LightningDataModule | None = None,
-        steps: int = 30,
-        warmup: int = 5,
-        output: str = "profile.png",
-        ckpt_path: str | None = None,
-        weights_only: bool | None = None,
-    ) -> str:
-        """Train for some steps and show where their time goes.
 
-        Args:
-            model: any module.
-            datamodule: its data.
-            steps: how many steps count.
-            warmup: how many steps before them do not.
-            output: file of the bar.
-            ckpt_path: not read; a run's config.yaml has it.
-            weights_only: likewise.
+class _Recorded(CSVLogger):
+    """Logs into a folder, as the part ``"logging"``."""
 
-        Returns:
-            The table.
-        """
-        check_figure_file(output)
-        profiler = profile_steps(self, model, datamodule, steps, warmup)
-        step = {part: profiler.seconds[part] / steps for part in PARTS}
-        title = f"{type(model).__name__}: {sum(step.values()) * 1000:.1f} ms a step, {steps} steps after {warmup}"
-        if self.is_global_zero:
-            step_shares(profiler.shares, title).savefig(output, dpi=130)
-        lines = [f"{part:10}{step[part] * 1000:10.2f} ms{share:8.1%}" for part, share in profiler.shares.items()]
-        return "\n".join([title, *lines, f"figure    {output}"])
+    def log_metrics(self, metrics: Any, step: int | None = None) -> None:
+        with record_function("logging"):
+            super().log_metrics(metrics, step)
+
+
+def wait_for_kernels() -> None:
+    """Let a GPU's kernels be waited for, so that a part's time is its own; before the GPU is first used."""
+    os.environ.setdefault("CUDA_LAUNCH_BLOCKING", "1")
 
 
 def profile_steps(
@@ -147,37 +126,41 @@ def profile_steps(
 ) -> StepProfiler:
     """Train for ``warmup + steps`` steps and see where the time of the latter goes. Nothing is left behind.
 
-    Works with any LightningModule. Its child modules are ``"forward"``, or ``"loss"`` if they are called so; what no
-    part claims is ``"other"``. Checkpoints are not written, and logging goes to a CSV file in a temporary folder.
-    Validation does not count.
+    Works with any LightningModule. Child modules of one that annotates no part itself are ``"forward"``, or ``"loss"``
+    if they are called so; what no part claims is ``"other"``. Checkpoints are not written, there is no validation, and
+    logging goes to a CSV file in a temporary folder. A GPU's kernels count where they are waited for: see
+    `wait_for_kernels`.
+
+    Args:
+        trainer: whose options count.
+        module: any module.
+        data: its data module.
+        steps: number of steps that count.
+        warmup: number of steps before them that do not.
 
     Raises:
-        ValueError: if ``steps`` is below 1 or ``warmup`` below 0, or the training ends before.
+        Refusal: if ``steps`` is below 1 or ``warmup`` below 0, or the training ends before.
     """
     if steps < 1 or warmup < 0:
         raise Refusal(f"steps must be at least 1 and warmup not negative, got {steps} and {warmup}")
     profiler = StepProfiler(steps, warmup)
     trainer.profiler = profiler  # type: ignore[attr-defined]
     trainer.callbacks = [c for c in trainer.callbacks if not isinstance(c, (Checkpoint, SaveConfigCallback))]  # type: ignore[attr-defined]
-    trainer.limit_val_batches, trainer.num_sanity_val_steps = 1, 0
-    connector, validation = trainer._logger_connector, trainer.fit_loop.epoch_loop.val_loop
+    trainer.limit_val_batches, trainer.num_sanity_val_steps = 0, 0
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        if trainer.loggers:
-            trainer.loggers = [CSVLogger(folder)]
-        for owner, name, part in (
-            (module, "log", "logging"),
-            (connector, "update_train_step_metrics", "logging"),
-            (validation, "run", _OUTSIDE),
-            (trainer.strategy, "backward", "backward"),  # under manual optimisation Lightning has no action for it
-            (trainer.strategy, "optimizer_step", "optimizer"),
-            (DifficultRows, "marks", "selection"),
-            *_own(module),
-        ):
-            stack.enter_context(_replaced(owner, name, profiler.timed(part, getattr(owner, name))))
+        trainer.loggers = [_Recorded(folder)]
         for child, part in _children(module):
-            enter = functools.partial(lambda part, *_: profiler.enter(part), part)
+            open_parts: list[Any] = []
+
+            def enter(*_: Any, part: str = part, parts: list[Any] = open_parts) -> None:
+                parts.append(record_function(part))
+                parts[-1].__enter__()
+
+            def leave(*_: Any, parts: list[Any] = open_parts) -> None:
+                parts.pop().__exit__(None, None, None)
+
             stack.callback(child.register_forward_pre_hook(enter).remove)
-            stack.callback(child.register_forward_hook(profiler.leave, always_call=True).remove)
+            stack.callback(child.register_forward_hook(leave, always_call=True).remove)
         with contextlib.suppress(_EnoughError):
             trainer.fit(module, datamodule=data)
             if profiler.fetched < warmup + steps:
@@ -185,6 +168,7 @@ def profile_steps(
                     f"the training ended after {profiler.fetched} steps, before warmup and steps, {warmup} + {steps}: "
                     "ask for fewer steps or train longer"
                 )
+        profiler.finish()
     return profiler
 
 
@@ -196,29 +180,3 @@ def _children(module: nn.Module) -> Iterator[tuple[nn.Module, str]]:
         else:
             names = (name + type(child).__name__).lower()
             yield child, "loss" if "loss" in names or "criterion" in names else "forward"
-
-
-def _own(module: nn.Module) -> list[tuple[Any, str, str]]:
-    """This library's selections and losses, where those who call them look them up: methods of losses, functions."""
-    methods = {"difficult": "selection", "kept": "selection", "with_share_kept": "loss"}
-    rooms = [room for name, room in sys.modules.items() if name.startswith(("lit_hardcl.losses", "lit_hardcl.modules"))]
-    return [(c, name, part) for c in module.children() for name, part in methods.items() if hasattr(c, name)] + [
-        (room, name, "selection")
-        for room in rooms
-        for name, value in vars(room).items()
-        if callable(value) and not isinstance(value, type) and getattr(value, "__module__", "") in _CHOICES
-    ]
-
-
-@contextlib.contextmanager
-def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Put a value in an attribute's place for a while; a method's place in an instance is empty afterwards."""
-    there = vars(owner).get(name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        if there is None:
-            delattr(owner, name)
-        else:
-            setattr(owner, name, there)

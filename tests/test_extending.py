@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,10 +12,12 @@ import pytest
 from commands import ROOT
 
 PAGE = (ROOT / "docs" / "extending.md").read_text()
-SECTIONS = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE))
+NAMES = ("A loss", "A data set", "A statistic", "A callback", "A subcommand", "A backbone")
+SECTIONS = {name: PAGE.split(f"\n## {name}\n")[1].split("\n## A ")[0] for name in NAMES}
 MOST = {"A loss": 6, "A data set": 4, "A statistic": 3, "A callback": 5, "A subcommand": 4}  # files, at most
 EDIT = re.compile(
-    r"^`(\S+)`, (new|at the end|below the line that begins with `(.+)`):\n\n```\w*\n(.*?)^```$",
+    r"^`(?P<file>\S+)`, (?P<how>new|at the end|below the line that begins with `(?P<anchor>[^\n]+)`):"
+    r"\n\n(?P<fence>`{3,4})\w*\n(?P<code>.*?)^(?P=fence)$",
     re.DOTALL | re.MULTILINE,
 )
 RUN = re.compile(r"^```bash\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -23,7 +26,8 @@ RUN = re.compile(r"^```bash\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 def edited(text: str, folder: Path) -> list[str]:
     """Make the section's edits in a copy of the checkout; the files touched."""
     files = []
-    for name, how, anchor, code in EDIT.findall(text):
+    for edit in EDIT.finditer(text):
+        name, how, anchor, code = edit["file"], edit["how"], edit["anchor"], edit["code"]
         file = folder / name
         if how == "new":
             assert not file.exists(), f"{name} is there already"
@@ -56,11 +60,9 @@ def test_what_a_section_adds_works_and_costs_what_the_table_says(section, copy):
     assert len(files) == int(said[1]) <= MOST.get(section, 1)
     assert not any(name.startswith("lit_hardcl/modules/") for name in files), "no training step"
     environment = {**os.environ, "PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1"}
-    for command in RUN.findall(SECTIONS[section])[0].replace("\\\n", " ").splitlines():
-        command = command.replace("lit-hardcl ", f"{sys.executable} -m lit_hardcl ").replace(
-            "pytest ", f"{sys.executable} -m pytest -q -p no:cacheprovider "
-        )
-        done = subprocess.run(
-            command, shell=True, cwd=copy, env=environment, capture_output=True, text=True, timeout=300
-        )
-        assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    programs = {"lit-hardcl": ["-m", "lit_hardcl"], "pytest": ["-m", "pytest", "-q", "-p", "no:cacheprovider"]}
+    for line in RUN.findall(SECTIONS[section])[0].replace("\\\n", " ").splitlines():
+        program, *options = shlex.split(line)
+        command = [sys.executable, *programs[program], *options]
+        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, f"{line}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"

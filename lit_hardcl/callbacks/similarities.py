@@ -5,8 +5,6 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from jaxtyping import Int
-from lightning.pytorch.loggers import WandbLogger
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from lit_hardcl import distributed
@@ -24,8 +22,8 @@ from lit_hardcl.evaluation import (
 )
 from lit_hardcl.hardness.band import Band, band_of, check_own_band
 from lit_hardcl.hardness.selected_pairs import selected_range, selection_counts
-from lit_hardcl.plots import similarity_histogram
-from lit_hardcl.runs.layout import log_folder, run_folder
+from lit_hardcl.plots import Figure, similarity_histogram
+from lit_hardcl.runs import log_figure, run_of
 
 
 class SimilarityStatistics(pl.Callback):
@@ -157,12 +155,11 @@ class SimilarityStatistics(pl.Callback):
         if self._measured is None or not self.figure or not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         drawn = self.drawn(self.band(pl_module))
-        if folder := log_folder(trainer) or run_folder(trainer):
-            folder.mkdir(parents=True, exist_ok=True)
-            drawn.savefig(folder / "similarity.png", dpi=130)
+        if run := run_of(trainer):
+            run.folder.mkdir(parents=True, exist_ok=True)
+            drawn.savefig(run.folder / "similarity.png", dpi=130)
         for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                logger.log_image("similarity", [drawn])
+            log_figure(logger, "similarity", drawn)
 
     def state_dict(self) -> dict[str, Any]:
         """What is counted so far in this epoch."""

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jsonargparse.typing import Path_fr
-
 from lit_hardcl.errors import Refusal
 
 
@@ -22,7 +20,7 @@ class Arm:
         options: options of ``fit`` by their dotted names, such as ``data.mix_fraction``.
     """
 
-    config: list[Path_fr] = field(default_factory=list)
+    config: list[str | os.PathLike] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
 
 

@@ -13,15 +13,19 @@ from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler
 
 from lit_hardcl.contract import Batch
-from lit_hardcl.data.checks import check_a_batch_fits, check_at_least, check_imbalance, check_mix_fraction, read_indices
 from lit_hardcl.data.images import Images
 from lit_hardcl.data.loading import CleanBatches, RandomBatches, TrainingSampler, as_fetched
-from lit_hardcl.data.raw_batch import RawBatch
-from lit_hardcl.data.registry import data_set
+from lit_hardcl.data.raw_batch import Making
 from lit_hardcl.data.reload import ReloadOnce
+from lit_hardcl.data.sets import data_set
+from lit_hardcl.data.settings import (
+    check_a_batch_fits,
+    check_at_least,
+    check_imbalance,
+    check_mix_fraction,
+    read_indices,
+)
 from lit_hardcl.data.variants import keep, long_tail, mix_classes, rows_of, subset, without_mixed
-from lit_hardcl.views.batch_views import clean_view as without_randomness
-from lit_hardcl.views.batch_views import compiled_views, random_views
 from lit_hardcl.views.recipe import Augmentation
 
 
@@ -33,7 +37,7 @@ class ContrastiveDataModule(LightningDataModule):
     processes or workers, nor on whether a run was resumed from the end of an epoch.
 
     Args:
-        dataset: a name in `DATASETS`.
+        dataset: name in `DATASETS`, or the import path of a `DataSet` of your own, such as ``mine.SET``.
         data_dir: the folder with the data.
         batch_size: images per process; the last, smaller batch of a training epoch is left out.
         num_views: random views of each image.
@@ -123,6 +127,12 @@ class ContrastiveDataModule(LightningDataModule):
         return self.source.class_names or self.held_out_images.class_names
 
     @property
+    def making(self) -> Making:
+        """How views are made."""
+        colours = self.source.mean, self.source.std
+        return Making(self.image_size, self.augmentation, *colours, self.clean_view, self.compile)
+
+    @property
     def coarse_targets(self) -> list[int] | None:
         """Coarse class of each class, read from the data; None if the data set has no coarse classes."""
         return None if self.source.coarse_targets is None else self.source.coarse_targets(Path(self.data_dir))
@@ -171,7 +181,7 @@ class ContrastiveDataModule(LightningDataModule):
         """Read the images that the stage needs, so that whatever is wrong with them shows before any training."""
         if stage in (None, "fit"):
             check_a_batch_fits(len(self._rows(self._kept)), self._processes()[0], self.batch_size)
-        if self.held_out_images.pixels is not None:
+        if not self.held_out_images.source.decodes:
             # Lightning's advice is wrong here: indexing a tensor in memory is faster than receiving it from a worker.
             warnings.filterwarnings("ignore", message=".*does not have many workers")
 
@@ -182,8 +192,7 @@ class ContrastiveDataModule(LightningDataModule):
         check_a_batch_fits(len(rows), self._processes()[0], self.batch_size)
         processes, rank = self._processes()
         self._sampler = TrainingSampler(rows, processes, rank, self.seed)
-        recipe, seed = self.augmentation, self.seed
-        batches = RandomBatches(self.train_images, self.image_size, recipe, self.num_views, seed, self.clean_view)
+        batches = RandomBatches(self.train_images, self.making, self.num_views, self.seed)
         return self._loader(dataset=batches, batch_size=self.batch_size, sampler=self._sampler, drop_last=True)
 
     def clean_train_dataloader(self) -> DataLoader:
@@ -196,19 +205,11 @@ class ContrastiveDataModule(LightningDataModule):
 
     test_dataloader = predict_dataloader = val_dataloader
 
-    def on_after_batch_transfer(self, batch: Batch | RawBatch, dataloader_idx: int) -> Batch:
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Batch:
         """Make the views of a raw batch where it lies; clean batches pass."""
         if isinstance(batch, Batch):
             return batch
-        size, mean, std = self.image_size, self.source.mean, self.source.std
-        images = whole = batch.images
-        if self.clean_view and images.ndim == 5:  # the worker has cropped it, as the last one
-            images, whole = images[:-1], images[-1]
-        make = compiled_views() if self.compile else random_views
-        views = make(images, batch.draws.view(torch.float32), self.augmentation, size, mean, std)
-        if self.clean_view:
-            views.append(without_randomness(whole, size, mean, std))
-        return Batch(views, batch.targets, batch.indices)
+        return Batch(batch.views(self.making), batch.targets, batch.indices)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the original indices that are kept, so that a resumed run trains on the same images."""
@@ -225,7 +226,7 @@ class ContrastiveDataModule(LightningDataModule):
         return (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
 
     def _clean_loader(self, images: Images) -> DataLoader:
-        batches = CleanBatches(images, self.image_size, self.source.mean, self.source.std)
+        batches = CleanBatches(images, self.making)
         processes, rank = self._processes()
         sampler: DistributedSampler[int] | None = None
         if processes > 1:

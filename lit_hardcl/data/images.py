@@ -1,53 +1,69 @@
-"""Images: what every data set is here, in memory or as files, each with its class and its original row number."""
-
-from dataclasses import dataclass, replace
+"""Images: what every data set is here: each image's class and original row number, and the source of its pixels."""
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
 
+from lit_hardcl.data.sources import Files, InMemory, Source
 from lit_hardcl.errors import Refusal
 
 
-@dataclass(frozen=True)
 class Images:
     """One split of a data set.
 
-    Attributes:
+    Args:
         targets: class numbers, -1 where an image has no label.
         class_names: in the order of the class numbers.
         indices: row numbers in the data set as it was published; they stay with an image through every variant.
-        pixels: all images in memory; None if `files` has them.
-        files: paths of the images, decoded when needed; None if `pixels` has them.
+        pixels: all images in memory; or
+        files: paths of the images, decoded when needed; or
+        source: where else they are.
         mixed: which images are a mixture of two classes (see `mix_classes`).
 
     Raises:
-        ValueError: if there are no images, or not as many targets and indices as images.
+        Refusal: if there are no images, or not as many targets and indices as images.
     """
 
-    targets: Int64[Tensor, " images"]
-    class_names: tuple[str, ...]
-    indices: Int64[Tensor, " images"]
-    pixels: UInt8[Tensor, "images channels height width"] | None = None
-    # An array, not a list: a million Python strings would be copied into every worker as it counts references.
-    files: np.ndarray | None = None
-    mixed: Bool[Tensor, " images"] | None = None
-
-    def __post_init__(self) -> None:
-        content = self.pixels if self.files is None else self.files
-        if content is None or (self.pixels is not None and self.files is not None):
+    def __init__(
+        self,
+        targets: Int64[Tensor, " images"],
+        class_names: tuple[str, ...],
+        indices: Int64[Tensor, " images"],
+        pixels: UInt8[Tensor, "images channels height width"] | None = None,
+        files: np.ndarray | None = None,
+        source: Source | None = None,
+        mixed: Bool[Tensor, " images"] | None = None,
+    ) -> None:
+        given = [one for one in (pixels, files, source) if one is not None]
+        if len(given) != 1:
             raise Refusal("images are either pixels or files, got both or none of them")
-        if len(content) == 0:
+        if len(given[0]) == 0:
             raise Refusal("a data set needs at least one image, got none")
-        if not len(content) == len(self.targets) == len(self.indices):
+        if not len(given[0]) == len(targets) == len(indices):
             raise Refusal(
                 "every image needs one target and one index, got "
-                f"{len(content)} images, {len(self.targets)} targets, {len(self.indices)} indices"
+                f"{len(given[0])} images, {len(targets)} targets, {len(indices)} indices"
             )
+        self.targets, self.class_names, self.indices, self.mixed = targets, class_names, indices, mixed
+        self.source: Source
+        if source is not None:
+            self.source = source
+        else:
+            self.source = Files(files) if files is not None else InMemory(pixels)  # type: ignore[arg-type]
 
     def __len__(self) -> int:
         return len(self.indices)
+
+    @property
+    def pixels(self) -> UInt8[Tensor, "images channels height width"] | None:
+        """All images, if they are in memory."""
+        return getattr(self.source, "pixels", None)
+
+    @property
+    def files(self) -> np.ndarray | None:
+        """Paths of the images, if they are files."""
+        return getattr(self.source, "files", None)
 
     @property
     def mixed_indices(self) -> Int64[Tensor, " mixed"]:
@@ -56,12 +72,11 @@ class Images:
 
     def take(self, rows: Int64[Tensor, " rows"]) -> "Images":
         """Return the images in these rows, in this order, with the indices they had."""
-        return replace(
-            self,
-            targets=self.targets[rows],
-            indices=self.indices[rows],
-            pixels=None if self.pixels is None else self.pixels[rows],
-            files=None if self.files is None else self.files[rows.numpy()],
+        return Images(
+            self.targets[rows],
+            self.class_names,
+            self.indices[rows],
+            source=self.source.take(rows),
             mixed=None if self.mixed is None else self.mixed[rows],
         )
 

@@ -1,85 +1,126 @@
-"""Readers of the data sets that scikit-learn and torchvision have, each into `Images` in memory."""
+"""Where images come from, memory or files: a source fetches a batch as bytes, whole or cropped by its worker."""
 
-import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
-from torch.nn.functional import interpolate
-from torchvision.datasets import CIFAR10, CIFAR100, STL10, FashionMNIST
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor
+from torchvision.transforms.v2.functional import center_crop, resize, resized_crop
 
-from lit_hardcl.data.images import Images, in_memory
-from lit_hardcl.errors import Refusal
+from lit_hardcl.data.decoding import decoded
+from lit_hardcl.data.raw_batch import CroppedBatch, Making, RawBatch
+from lit_hardcl.views.crops import crop_boxes
+
+_SHORTER_SIDE = 1.14  # of the view's size, before the central crop: 256 for 224, as ImageNet is evaluated
 
 
-def digits(root: Path, train: bool, download: bool) -> Images:
-    """Read scikit-learn's handwritten digits, enlarged from 8×8 to 32×32; a fifth of each class is held out.
+@runtime_checkable
+class Source(Protocol):
+    """Images by row. What a data set's images lie in; a stream has to offer the same."""
 
-    The split is a constant of the data set, not of a run, so that no seed lets a held-out image into training.
+    @property
+    def batch(self) -> Callable[..., Any]:
+        """Kind of the batches whose images :meth:`fetch` gives: it turns them into views."""
+
+    @property
+    def decodes(self) -> bool:
+        """Whether fetching takes so long that worker processes pay."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, rows: Int64[Tensor, " rows"]) -> "Source":
+        """The images in these rows, in this order."""
+
+    def fetch(
+        self, rows: Int64[Tensor, " rows"], draws: Float[Tensor, "views rows numbers"], making: Making
+    ) -> UInt8[Tensor, "..."]:
+        """Images to make views of, by these random numbers."""
+
+    def clean(self, rows: Int64[Tensor, " rows"], size: int) -> UInt8[Tensor, "rows channels height width"]:
+        """Images to make clean views of."""
+
+    def content(self) -> list[object]:
+        """What tells these images from others: tensors, or values with a repr."""
+
+
+class InMemory:
+    """All images in one tensor.
+
+    Args:
+        pixels: their bytes.
     """
-    pixels, targets = load_digits(return_X_y=True)
-    rows = train_test_split(np.arange(len(targets)), test_size=0.2, stratify=targets, random_state=0)
-    small = torch.from_numpy(pixels).float().reshape(-1, 1, 8, 8) * (255 / 16)
-    large = interpolate(small, scale_factor=4, mode="bilinear").round().to(torch.uint8)
-    names = tuple(str(digit) for digit in range(10))
-    return in_memory(large, targets, names).take(torch.from_numpy(np.sort(rows[0] if train else rows[1])))
+
+    batch = RawBatch
+    decodes = False
+
+    def __init__(self, pixels: UInt8[Tensor, "images channels height width"]) -> None:
+        self.pixels = pixels
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def take(self, rows: Int64[Tensor, " rows"]) -> "InMemory":
+        """The images in these rows."""
+        return InMemory(self.pixels[rows])
+
+    def fetch(self, rows: Int64[Tensor, " rows"], draws: Tensor, making: Making) -> Tensor:
+        """Whole images: their views are cropped on the device."""
+        return self.pixels[rows]
+
+    def clean(self, rows: Int64[Tensor, " rows"], size: int) -> Tensor:
+        """Whole images."""
+        return self.pixels[rows]
+
+    def content(self) -> list[object]:
+        """The bytes."""
+        return [self.pixels]
 
 
-def fashion_mnist(root: Path, train: bool, download: bool) -> Images:
-    """Read Fashion-MNIST (28×28, one channel)."""
-    advice = f"or put its four unpacked files into {root / 'FashionMNIST' / 'raw'}"
-    data = _read(FashionMNIST, root, download, advice, train=train)
-    return in_memory(data.data[:, None], data.targets, tuple(data.classes))
+class Files:
+    """Image files of any size, decoded and cropped when they are fetched.
 
-
-def cifar10(root: Path, train: bool, download: bool) -> Images:
-    """Read CIFAR-10 (32×32)."""
-    return _cifar(CIFAR10, root, train, download)
-
-
-def cifar100(root: Path, train: bool, download: bool) -> Images:
-    """Read CIFAR-100 (32×32)."""
-    return _cifar(CIFAR100, root, train, download)
-
-
-def cifar100_coarse_targets(root: Path) -> list[int]:
-    """Read the superclass, one of 20, of each of CIFAR-100's classes, which torchvision leaves in the files.
-
-    Raises:
-        ValueError: if the file is not there.
+    Args:
+        files: their paths; an array, since of a list every string would be copied into every worker, which counts
+            references.
     """
-    file = root / CIFAR100.base_folder / "train"
-    if not file.is_file():
-        raise Refusal(f"data_dir must hold CIFAR100, but there is no file {file}")
-    batch = pickle.loads(file.read_bytes(), encoding="latin1")
-    coarse = dict(zip(batch["fine_labels"], batch["coarse_labels"], strict=True))
-    return [coarse[fine] for fine in sorted(coarse)]
+
+    batch = CroppedBatch
+    decodes = True
+
+    def __init__(self, files: np.ndarray) -> None:
+        self.files = files
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def take(self, rows: Int64[Tensor, " rows"]) -> "Files":
+        """The files in these rows."""
+        return Files(self.files[rows.numpy()])
+
+    def fetch(self, rows: Int64[Tensor, " rows"], draws: Tensor, making: Making) -> Tensor:
+        """One crop for each view, the clean one last if there is one: whole photographs would be too much to send."""
+        crops = [self._crops(row, draws[:, place], making) for place, row in enumerate(rows.tolist())]
+        return torch.stack(crops, dim=1)
+
+    def clean(self, rows: Int64[Tensor, " rows"], size: int) -> Tensor:
+        """Central crops."""
+        return torch.stack([_centre(decoded(self.files[row]), size) for row in rows.tolist()])
+
+    def content(self) -> list[object]:
+        """Paths, sizes and times of change."""
+        return [[(file, Path(file).stat().st_size, Path(file).stat().st_mtime_ns) for file in self.files.tolist()]]
+
+    def _crops(self, row: int, draws: Float[Tensor, "views numbers"], making: Making) -> Tensor:
+        image = decoded(self.files[row])
+        _, height, width = image.shape
+        boxes = crop_boxes(draws, height, width, making.recipe.crop_scale, making.recipe.crop_ratio)
+        size = [making.size, making.size]
+        crops = [resized_crop(image, *box, size=size, antialias=True) for box in boxes.tolist()]
+        return torch.stack([*crops, _centre(image, making.size)] if making.clean_view else crops)
 
 
-def stl10(root: Path, train: bool, download: bool) -> Images:
-    """Read STL-10 (96×96): trained on are the 5,000 labelled images, then 100,000 without a label (-1)."""
-    advice = f"or unpack {STL10.filename} into {root}"
-    data = _read(STL10, root, download, advice, split="train+unlabeled" if train else "test")
-    pixels = torch.from_numpy(np.ascontiguousarray(data.data))
-    return in_memory(pixels, data.labels, tuple(data.classes))
-
-
-def _cifar(source: type[CIFAR10], root: Path, train: bool, download: bool) -> Images:
-    advice = f"or unpack {source.filename} into {root}"
-    data = _read(source, root, download, advice, train=train)
-    pixels = torch.from_numpy(np.ascontiguousarray(data.data.transpose(0, 3, 1, 2)))
-    return in_memory(pixels, data.targets, tuple(data.classes))
-
-
-def _read(source: Callable[..., Any], root: Path, download: bool, advice: str, **split: object) -> Any:
-    try:
-        return source(root, download=download, **split)
-    except RuntimeError as error:
-        raise Refusal(
-            f"data_dir must hold {source.__name__}, but {root} does not hold all of it ({error}); "
-            f"let it be downloaded with --data.download=true, {advice}"
-        ) from error
+def _centre(image: UInt8[Tensor, "3 rows columns"], size: int) -> UInt8[Tensor, "3 {size} {size}"]:
+    return center_crop(resize(image, [round(_SHORTER_SIDE * size)], antialias=True), [size, size])

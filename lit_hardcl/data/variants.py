@@ -1,15 +1,14 @@
 """Variants of a training set: fewer images, images mixed across classes or without those, classes of unequal size."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
-from lit_hardcl.data.checks import check_imbalance, check_mix_fraction
 from lit_hardcl.data.images import Images
+from lit_hardcl.data.settings import check_imbalance, check_mix_fraction
 from lit_hardcl.errors import Refusal
 
 
@@ -87,7 +86,7 @@ def mix_classes(images: Images, fraction: float, seed: int) -> Images:
     pixels[chosen] = ((halves + 1) // 2).to(torch.uint8)
     mixed = torch.zeros(len(images), dtype=torch.bool)
     mixed[chosen] = True
-    return replace(images, pixels=pixels, mixed=mixed)
+    return Images(images.targets, images.class_names, images.indices, pixels=pixels, mixed=mixed)
 
 
 def without_mixed(images: Images) -> Images:

@@ -9,8 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 
-from lit_hardcl.contract import unpack
-from lit_hardcl.data import Batch, ContrastiveDataModule, Images, RawBatch
+from lit_hardcl.contract import Batch, unpack
+from lit_hardcl.data import ContrastiveDataModule, Images
 from lit_hardcl.data.loading import Pick, RandomBatches, as_fetched
 from lit_hardcl.errors import Refusal
 
@@ -87,11 +87,11 @@ def random_view_batches(
     data = copy.copy(data)
     data.clean_view = False
     loader = DataLoader(
-        RandomBatches(images, data.image_size, data.augmentation, num_views, seed),
+        RandomBatches(images, data.making, num_views, seed),
         batch_size=data.eval_batch_size,
         sampler=[Pick(row, row, 0) for row in range(len(images))],
         num_workers=data.num_workers,
         collate_fn=as_fetched,
     )
     for raw in loader:
-        yield data.on_after_batch_transfer(RawBatch(*(column.to(device) for column in raw)), 0)
+        yield data.on_after_batch_transfer(type(raw)(*(column.to(device) for column in raw)), 0)

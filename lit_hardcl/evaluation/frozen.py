@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lit_hardcl.data import ContrastiveDataModule, Images
+from lit_hardcl.data import ContrastiveDataModule
 from lit_hardcl.errors import Refusal
 from lit_hardcl.evaluation.catalogue import ACCURACIES, CATALOGUE, Split
 from lit_hardcl.evaluation.classify import NeighbourSettings, ProbeSettings
@@ -110,19 +110,13 @@ def cache_key(backbone: nn.Module, data: ContrastiveDataModule, seed: int) -> di
     """What features depend on: the backbone's layers and weights, the images' content, and how views are made."""
     views = (data.image_size, data.augmentation, data.source.mean, data.source.std, seed)
     weights = [part for name, value in backbone.state_dict().items() for part in (name, value)]
-    images = [part for split in (data.train_images, data.held_out_images) for part in _content(split)]
+    splits = (data.train_images, data.held_out_images)
+    images = [part for split in splits for part in (split.targets, split.indices, *split.source.content())]
     return {
         "the backbone": _digest(repr(backbone), *weights),
         "the images": _digest(*images),
         "the views": _digest(repr(views)),
     }
-
-
-def _content(images: Images) -> list[object]:
-    if images.files is None:
-        return [images.targets, images.indices, images.pixels]
-    changes = [(file, Path(file).stat().st_size, Path(file).stat().st_mtime_ns) for file in images.files.tolist()]
-    return [images.targets, images.indices, changes]
 
 
 def _digest(*parts: object) -> str:

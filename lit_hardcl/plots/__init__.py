@@ -1,5 +1,7 @@
 """Figures in one style; each is returned, none is shown or written."""
 
+from matplotlib.figure import Figure
+
 from lit_hardcl.plots.accuracies import accuracy_intervals, accuracy_per_epoch, against_number
 from lit_hardcl.plots.pictures import hard_sets_of, similarity_histogram, similarity_ranking
 from lit_hardcl.plots.step_bar import step_shares
@@ -9,6 +11,7 @@ from lit_hardcl.plots.theorems import REGIONS, collapse_histograms, eigenvalue_s
 __all__ = [
     "COLOURS",
     "REGIONS",
+    "Figure",
     "accuracy_intervals",
     "accuracy_per_epoch",
     "against_number",

@@ -1,24 +1,23 @@
 """What a run leaves behind, and how it is read back."""
 
-from lit_hardcl.runs.reading import (
-    differences,
-    load_run,
-    logged_similarities,
-    model_config,
-    read_checkpoint,
-    run_config,
-)
+from lit_hardcl.runs.layout import Run, log_folder, run_of
+from lit_hardcl.runs.logging import log_figure
+from lit_hardcl.runs.reading import differences, logged_similarities, model_config, read_checkpoint, run_config
 from lit_hardcl.runs.record import RunRecord
-from lit_hardcl.runs.summary import summary, yardsticks
+from lit_hardcl.runs.summary import Summary, summary_of, yardsticks
 
 __all__ = [
+    "Run",
     "RunRecord",
+    "Summary",
     "differences",
-    "load_run",
+    "log_figure",
+    "log_folder",
     "logged_similarities",
     "model_config",
     "read_checkpoint",
     "run_config",
-    "summary",
+    "run_of",
+    "summary_of",
     "yardsticks",
 ]

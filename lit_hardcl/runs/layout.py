@@ -1,8 +1,65 @@
 """Where a run's files lie."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import lightning.pytorch as pl
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training's folder: ``metrics.csv``, and under ``checkpoints/`` all else.
+
+    Attributes:
+        folder: such as ``runs/METHOD-DATASET/version_N``.
+        checkpoints: folder of ``best.ckpt``, ``last.ckpt``, ``config.yaml`` and ``summary.json``.
+    """
+
+    folder: Path
+    checkpoints: Path
+
+    @classmethod
+    def of(cls, path: Path) -> "Run":
+        """The run of a checkpoint or of a folder: its own, its checkpoints' or, of the newest, the one above."""
+        folder = path.parent if path.suffix == ".ckpt" or path.is_file() else path
+        if (folder.parent / "metrics.csv").is_file() or folder.name == "checkpoints":
+            return cls(folder.parent, folder)
+        newest = sorted(folder.glob("*/metrics.csv"), key=lambda file: file.stat().st_mtime)
+        if newest and not (folder / "metrics.csv").is_file():
+            folder = newest[-1].parent
+        inside = folder / "checkpoints"
+        return cls(folder, inside if inside.is_dir() else folder)
+
+    @classmethod
+    def below(cls, folder: Path) -> "list[Run]":
+        """All finished runs below a folder, the newest last."""
+        files = sorted(folder.rglob("summary.json"), key=lambda file: file.stat().st_mtime)
+        return [cls.of(file.parent) for file in files]
+
+    @property
+    def configs(self) -> list[Path]:
+        """Configurations of the trainings that have used the folder, usually one."""
+        return sorted(self.checkpoints.glob("config*.yaml"))
+
+    @property
+    def config(self) -> Path:
+        """Where the configuration is written."""
+        return self.checkpoints / "config.yaml"
+
+    @property
+    def summary(self) -> Path:
+        """Numbers of the finished run, as JSON."""
+        return self.checkpoints / "summary.json"
+
+    @property
+    def metrics(self) -> Path:
+        """What a CSV logger has logged."""
+        return self.folder / "metrics.csv"
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint to go on from."""
+        return self.checkpoints / "last.ckpt"
 
 
 def log_folder(trainer: pl.Trainer) -> Path | None:
@@ -15,7 +72,10 @@ def log_folder(trainer: pl.Trainer) -> Path | None:
     return Path(logger.save_dir, str(logger.name), str(logger.version))  # where Lightning puts its checkpoints
 
 
-def run_folder(trainer: pl.Trainer) -> Path | None:
-    """Where a run's checkpoints lie; without checkpoints, where its logger writes."""
-    folder = getattr(trainer.checkpoint_callback, "dirpath", None)
-    return Path(folder) if folder else log_folder(trainer)
+def run_of(trainer: pl.Trainer) -> Run | None:
+    """The run that a trainer makes; ``None`` if it writes nowhere."""
+    logs, checkpoints = log_folder(trainer), getattr(trainer.checkpoint_callback, "dirpath", None)
+    if checkpoints is None and logs is None:
+        return None
+    folder = Path(checkpoints) if checkpoints else logs
+    return Run(logs or folder, folder)  # type: ignore[arg-type]

@@ -1,16 +1,16 @@
-"""Reading a run back: checkpoint, configuration and what differs from another; model, data, logged similarities."""
+"""Reading a run back: checkpoint, configuration and what differs from another, logged similarities."""
 
 import csv
 import math
 from pathlib import Path
 from typing import Any
 
-import jsonargparse
 import torch
 import yaml
-from lightning.pytorch import LightningDataModule, LightningModule
 
+from lit_hardcl.earlier import renewed
 from lit_hardcl.errors import Refusal
+from lit_hardcl.runs.layout import Run
 
 LEVELS = ("similarity_alpha", "similarity_beta", "similarity_gamma")
 
@@ -54,7 +54,7 @@ def model_config(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
     arguments = dict(checkpoint.get("hyper_parameters", {}))
     arguments.pop("_instantiator", None)
     name = arguments.pop("_class_path", None)
-    return None if name is None else {"class_path": name, "init_args": arguments}
+    return None if name is None else renewed({"class_path": name, "init_args": arguments})
 
 
 def run_config(path: Path, checkpoint: dict[str, Any]) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def run_config(path: Path, checkpoint: dict[str, Any]) -> dict[str, Any]:
         ValueError: if runs of the same model but other data lie in its folder.
     """
     model = model_config(checkpoint)
-    runs = [yaml.safe_load(file.read_text()) for file in sorted(path.parent.glob("config*.yaml"))]
+    runs = [renewed(yaml.safe_load(file.read_text())) for file in Run.of(path).configs]
     runs = [run for run in runs if model and not differences({"init_args": {}, **run["model"]}, model)]
     for run in runs:
         arguments, seed = run["data"].get("init_args", {}), run.get("seed_everything")
@@ -75,29 +75,6 @@ def run_config(path: Path, checkpoint: dict[str, Any]) -> dict[str, Any]:
     if any(run["data"] != runs[0]["data"] for run in runs):
         raise Refusal(f"a run's data must be known, but {path.parent} has several config.yaml with other data")
     return runs[0] if runs else {}
-
-
-def load_run(checkpoint: Path) -> tuple[LightningModule, LightningDataModule]:
-    """Load the module of a checkpoint, in evaluation mode on the CPU, and the data module it was trained with.
-
-    With the run's seed and, if a filter dropped images, the images that were kept.
-
-    Raises:
-        ValueError: if ``checkpoint`` is none of this library's runs, or their YAML is not beside it: see `run_config`.
-    """
-    saved = read_checkpoint(checkpoint)
-    config = run_config(checkpoint, saved)
-    if not config:
-        raise Refusal(f"a run's checkpoint names its model and has its config.yaml beside it, {checkpoint} does not")
-    parser = jsonargparse.ArgumentParser()
-    parser.add_subclass_arguments(LightningModule, "model", fail_untyped=False)
-    parser.add_subclass_arguments(LightningDataModule, "data", fail_untyped=False)
-    built = parser.instantiate_classes(parser.parse_object({name: config[name] for name in ("model", "data")}))
-    built.model.on_load_checkpoint(saved)
-    built.model.load_state_dict(saved["state_dict"])
-    if kept := saved.get(type(built.data).__qualname__):
-        built.data.load_state_dict(kept)
-    return built.model.eval(), built.data
 
 
 def logged_similarities(run: Path) -> dict[str, float]:
@@ -109,16 +86,15 @@ def logged_similarities(run: Path) -> dict[str, float]:
     Raises:
         ValueError: if there is no ``metrics.csv``, or no such values in it.
     """
-    newest_first = sorted(run.glob("*/metrics.csv"), key=lambda path: path.stat().st_mtime, reverse=True)
-    found = [path for path in (run / "metrics.csv", run.parent / "metrics.csv", *newest_first) if path.is_file()]
-    if not found:
+    file = Run.of(run).metrics
+    if not file.is_file():
         raise Refusal(f"run must be a folder with the metrics.csv of a CSVLogger, there is none in {run}")
-    with found[0].open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    with file.open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
     logged = [row for row in rows if all(row.get(name) and math.isfinite(float(row[name])) for name in LEVELS)]
     if not logged:
         raise Refusal(
-            f"{found[0]} has no values of {', '.join(LEVELS)}: train with "
+            f"{file} has no values of {', '.join(LEVELS)}: train with "
             "--trainer.callbacks+=lit_hardcl.SimilarityStatistics, which logs them"
         )
     return {name: float(logged[-1][name]) for name in LEVELS} | {"epoch": float(logged[-1].get("epoch") or math.nan)}

@@ -8,12 +8,12 @@ from typing import Any
 import lightning.pytorch as pl
 import yaml
 from lightning.pytorch.cli import SaveConfigCallback
-from lightning.pytorch.loggers import WandbLogger
 
+from lit_hardcl.evaluation import ACCURACIES
 from lit_hardcl.files import whole
-from lit_hardcl.runs.layout import run_folder
+from lit_hardcl.runs.layout import run_of
+from lit_hardcl.runs.logging import keep_best, log_config
 
-ACCURACIES = ("val_linear_top1", "val_knn_top1")
 RECORDED = ("best", "last", "history", "seconds", "images")
 
 
@@ -101,13 +101,11 @@ class RunRecord(SaveConfigCallback):
             self.history.setdefault(epoch, {}).update(row)
 
     def _write_config(self, trainer: pl.Trainer) -> None:
-        if folder := run_folder(trainer):
-            _write_new(folder / "config.yaml", self._dump())
+        if run := run_of(trainer):
+            _write_new(run.config, self._dump())
         for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                logger.experiment.config.update(yaml.safe_load(self._dump()), allow_val_change=True)
-                for name in ACCURACIES:
-                    logger.experiment.define_metric(name, summary="max")
+            log_config(logger, yaml.safe_load(self._dump()))
+            keep_best(logger, ACCURACIES)
 
     def _dump(self) -> str:
         return self.parser.dump(self.config, skip_none=False)

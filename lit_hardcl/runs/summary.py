@@ -1,15 +1,16 @@
-"""The summary of a finished run: its accuracies beside yardsticks, as text and as JSON."""
+"""The summary of a finished run: its accuracies beside yardsticks, for a person and as JSON."""
 
 import copy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.loggers import CSVLogger
 from torch import nn
 
 from lit_hardcl.evaluation import (
+    ACCURACIES,
     Features,
     NeighbourSettings,
     ProbeSettings,
@@ -19,10 +20,12 @@ from lit_hardcl.evaluation import (
     unmixed,
 )
 from lit_hardcl.files import write_json
-from lit_hardcl.runs.layout import run_folder
-from lit_hardcl.runs.record import ACCURACIES, RunRecord
+from lit_hardcl.runs.layout import run_of
+from lit_hardcl.runs.logging import metrics_file
+from lit_hardcl.runs.record import RunRecord
 
 YARDSTICK_IMAGES = 5000
+ONLINE = ("final", "best")  # accuracies of the online evaluators
 
 
 def yardsticks(
@@ -51,40 +54,80 @@ def yardsticks(
     return rows
 
 
-def summary(trainer: pl.Trainer, record: RunRecord, title: str, yards: dict[str, dict[str, float]]) -> str:
-    """Text of a finished run: accuracies beside the yardsticks, speed, and where its files lie.
+@dataclass(frozen=True)
+class Summary:
+    """Numbers of a finished run.
 
-    The same numbers go to ``summary.json`` in the run's folder.
+    Attributes:
+        title: method and data set.
+        epochs: that were trained.
+        steps: of the optimizer.
+        seconds: of training, validation left out.
+        images_per_second: while training.
+        accuracy: ``final`` and ``best`` of the online evaluators, and of the yardsticks on frozen features.
+        history: what each epoch has logged.
+        places: where checkpoint and logged numbers lie.
     """
-    rows = {"final": record.last, "best": record.best, **yards}
-    rate = record.images / record.seconds if record.seconds else 0.0
-    lines = [
-        f"{title}: {trainer.current_epoch} epochs, {trainer.global_step} steps, "
-        f"{record.seconds:.1f} s of training, {rate:,.0f} images/s"
-    ]
-    lines.append(f"{'':20}" + "".join(f"{metric:>17}" for metric in ACCURACIES))
-    for name, values in rows.items():
-        if name in yards and name == next(iter(yards)):
-            lines.append("on frozen features of clean images")
-        cells = (f"{values[metric]:.4f}" if metric in values else "-" for metric in ACCURACIES)
-        lines.append(f"{name:20}" + "".join(f"{cell:>17}" for cell in cells))
-    folder = run_folder(trainer)
-    checkpoint = trainer.checkpoint_callback
-    places = {
-        "checkpoint": getattr(checkpoint, "best_model_path", ""),
-        "metrics": getattr(trainer.logger, "save_dir", None),
-    }
-    if isinstance(trainer.logger, CSVLogger):
-        places["metrics"] = Path(trainer.logger.log_dir) / "metrics.csv"
-    lines += [f"{name:11} {place}" for name, place in places.items() if place]
-    if folder and record.history:
+
+    title: str
+    epochs: int
+    steps: int
+    seconds: float
+    images_per_second: float
+    accuracy: dict[str, dict[str, float]]
+    history: dict[int, dict[str, float]]
+    places: dict[str, str]
+
+    @property
+    def text(self) -> str:
+        """The numbers for a person."""
+        lines = [
+            f"{self.title}: {self.epochs} epochs, {self.steps} steps, "
+            f"{self.seconds:.1f} s of training, {self.images_per_second:,.0f} images/s",
+            f"{'':20}" + "".join(f"{metric:>17}" for metric in ACCURACIES),
+        ]
+        for number, (name, values) in enumerate(self.accuracy.items()):
+            if number == len(ONLINE):
+                lines.append("on frozen features of clean images")
+            cells = (f"{values[metric]:.4f}" if metric in values else "-" for metric in ACCURACIES)
+            lines.append(f"{name:20}" + "".join(f"{cell:>17}" for cell in cells))
+        return "\n".join([*lines, *(f"{name:11} {place}" for name, place in self.places.items() if place)])
+
+    def write(self, path: Path) -> None:
+        """Write the numbers as JSON."""
         numbers = {
-            "title": title,
-            "seconds": record.seconds,
-            "images_per_second": rate,
-            "accuracy": rows,
-            "history": record.history,
-            **{name: str(place) for name, place in places.items()},
+            "title": self.title,
+            "seconds": self.seconds,
+            "images_per_second": self.images_per_second,
+            "accuracy": self.accuracy,
+            "history": self.history,
+            **self.places,
         }
-        write_json(folder / "summary.json", numbers)
-    return "\n".join(lines)
+        write_json(path, numbers)
+
+
+def summary_of(trainer: pl.Trainer, record: RunRecord, title: str, yards: dict[str, dict[str, float]]) -> Summary:
+    """Sum up a training that its record has followed, beside yardsticks; written into its run's folder.
+
+    Args:
+        trainer: that has come to its end.
+        record: of the training.
+        title: method and data set.
+        yards: accuracies by name, as from `yardsticks`.
+    """
+    summary = Summary(
+        title,
+        trainer.current_epoch,
+        trainer.global_step,
+        record.seconds,
+        record.images / record.seconds if record.seconds else 0.0,
+        {**dict(zip(ONLINE, (record.last, record.best), strict=True)), **yards},
+        record.history,
+        {
+            "checkpoint": getattr(trainer.checkpoint_callback, "best_model_path", ""),
+            "metrics": str(metrics_file(trainer.logger) or ""),
+        },
+    )
+    if (run := run_of(trainer)) and record.history:
+        summary.write(run.summary)
+    return summary

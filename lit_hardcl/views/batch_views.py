@@ -16,7 +16,7 @@ from lit_hardcl.views.recipe import Augmentation
 
 @torch.no_grad()
 def random_views(
-    images: UInt8[Tensor, "batch channels height width"] | UInt8[Tensor, "views batch channels {size} {size}"],
+    images: UInt8[Tensor, "batch channels height width"],
     draws: Float[Tensor, "views batch numbers"],
     augmentation: Augmentation,
     size: int,
@@ -26,12 +26,12 @@ def random_views(
     """Make one random view of every image for each row of draws; equal draws give equal views.
 
     Args:
-        images: whole images, or views that are already cropped to ``size``, of which the crop is then left out.
+        images: whole images.
         draws: uniform numbers from `draw`.
         augmentation: the recipe.
         size: height and width of a view in pixels.
-        mean: per channel, of images in 0 ... 1; subtracted last.
-        std: per channel; divided by last.
+        mean: number per channel, of images in 0 ... 1; subtracted last.
+        std: number per channel; divided by last.
 
     Example:
         >>> images = torch.randint(0, 256, (8, 3, 32, 32), dtype=torch.uint8)
@@ -40,26 +40,36 @@ def random_views(
         >>> first.shape
         torch.Size([8, 3, 32, 32])
     """
-    views, batch, _ = draws.shape
     numbers = draws.to(images.device, non_blocking=True)
     flip = numbers[..., column.FLIP] < augmentation.flip
     # Lower precision would be seen in the crops' weights, and nothing here is worth saving it for.
     with torch.autocast(images.device.type, enabled=False):
-        if images.ndim == 5:
-            planes = images.permute(2, 0, 1, 3, 4).float().div_(255)
-            planes = torch.where(flip[..., None, None], planes.flip(-1), planes)
-        else:
-            height, width = images.shape[2:]
-            boxes = crop_boxes(numbers, height, width, augmentation.crop_scale, augmentation.crop_ratio)
-            planes = resized_crops(images, boxes, flip, size)
-        planes = _coloured(planes.flatten(1, 2), numbers.flatten(0, 1), augmentation)
-        return list(_normalised(planes, mean, std).unflatten(0, (views, batch)).unbind())
+        height, width = images.shape[2:]
+        boxes = crop_boxes(numbers, height, width, augmentation.crop_scale, augmentation.crop_ratio)
+        return _finished(resized_crops(images, boxes, flip, size), numbers, augmentation, mean, std)
+
+
+@torch.no_grad()
+def cropped_views(
+    crops: UInt8[Tensor, "views batch channels size size"],
+    draws: Float[Tensor, "views batch numbers"],
+    augmentation: Augmentation,
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> list[Float[Tensor, "batch channels size size"]]:
+    """As :func:`random_views`, of views that are cropped already."""
+    numbers = draws.to(crops.device, non_blocking=True)
+    flip = numbers[..., column.FLIP] < augmentation.flip
+    with torch.autocast(crops.device.type, enabled=False):
+        planes = crops.permute(2, 0, 1, 3, 4).float().div_(255)
+        planes = torch.where(flip[..., None, None], planes.flip(-1), planes)
+        return _finished(planes, numbers, augmentation, mean, std)
 
 
 @cache
-def compiled_views() -> Callable[..., list[Tensor]]:
-    """Return `random_views` by ``torch.compile``, whose pixels differ by rounding."""
-    return torch.compile(random_views)
+def compiled(make: Callable[..., list[Tensor]]) -> Callable[..., list[Tensor]]:
+    """A maker of views by ``torch.compile``, whose pixels differ by rounding."""
+    return torch.compile(make)
 
 
 @torch.no_grad()
@@ -84,6 +94,17 @@ def jitter_factors(numbers: Float[Tensor, "images numbers"], augmentation: Augme
         for uniform, (low, high, neutral) in zip(numbers[:, column.FACTORS].unbind(1), ranges, strict=True)
     ]
     return torch.stack(factors, dim=1)
+
+
+def _finished(
+    planes: Float[Tensor, "channels views batch size size"],
+    numbers: Float[Tensor, "views batch numbers"],
+    recipe: Augmentation,
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> list[Float[Tensor, "batch channels size size"]]:
+    planes = _coloured(planes.flatten(1, 2), numbers.flatten(0, 1), recipe)
+    return list(_normalised(planes, mean, std).unflatten(0, numbers.shape[:2]).unbind())
 
 
 def _coloured(planes: Tensor, numbers: Tensor, recipe: Augmentation) -> Tensor:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from nets import FlatNet
 
-from lit_hardcl.cli.training import main
+from lit_hardcl.__main__ import main
 
 
 @pytest.fixture
@@ -15,11 +15,10 @@ def run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
     def call(subcommand, *options):
-        monkeypatch.setattr(sys, "argv", ["train.py", subcommand, *map(str, options)])
         monkeypatch.setattr(sys, "path", list(sys.path))
         code = 0
         try:
-            assert main() is None  # a console script's exit code is what main returns
+            assert main([subcommand, *map(str, options)]) is None  # a console script's exit code is what main returns
         except SystemExit as stop:
             code = stop.code
         captured = capsys.readouterr()

@@ -9,7 +9,7 @@ from commands import TINY
 from nets import Foreign
 
 from lit_hardcl import ContrastiveDataModule
-from lit_hardcl.profiling import PARTS, ProfilingTrainer, StepProfiler, profile_steps
+from lit_hardcl.profiling import PARTS, StepProfiler, profile_steps
 
 
 class Slow(pl.Callback):
@@ -35,13 +35,14 @@ class ForeignWithALoss(Foreign):
 
 
 def profiled(module, *callbacks, **settings):
-    trainer = ProfilingTrainer(
+    trainer = pl.Trainer(
         accelerator="cpu",
         max_epochs=2,
         enable_progress_bar=False,
         enable_model_summary=False,
         enable_checkpointing=False,
         logger=False,
+        log_every_n_steps=1,
         callbacks=list(callbacks),
     )
     return profile_steps(trainer, module, ContrastiveDataModule(batch_size=128), **settings)
@@ -55,9 +56,11 @@ def test_the_innermost_part_counts_and_nothing_counts_twice():
     profiler.stop("[_TrainingEpochLoop].train_dataloader_next")
     profiler.start("[LightningModule]Any.optimizer_step")
     profiler.start("[Strategy]Any.training_step")
-    profiler.timed("forward", time.sleep)(0.05)
+    with torch.profiler.record_function("forward"):
+        time.sleep(0.05)
     profiler.stop("[Strategy]Any.training_step")
     profiler.stop("[LightningModule]Any.optimizer_step")
+    profiler.finish()
     took = time.perf_counter() - began
     assert profiler.seconds["data"] == pytest.approx(0.02, abs=0.015)
     assert profiler.seconds["forward"] == pytest.approx(0.05, abs=0.03)

@@ -70,7 +70,8 @@ def test_a_killed_run_goes_on_to_the_same_weights(method, run, tmp_path):
     assert run("fit", *longer, "--trainer.logger.save_dir", "resumed", "--ckpt_path", last)[0] == 0
     whole, resumed = newest(tmp_path / "whole"), newest(tmp_path / "resumed")
     assert_same(trained(whole), trained(resumed))
-    assert len(whole["optimizer_states"]) == (3 if method == "spacl" else 1)
+    parts = whole["optimizer_states"][0].get("parts", [None])
+    assert len(parts) == (3 if method == "spacl" else 1)
     assert len(list((tmp_path / "resumed").rglob("config.yaml"))) == 1
 
     records = [json.loads(next((tmp_path / run).rglob("summary.json")).read_text()) for run in ("whole", "resumed")]

@@ -8,7 +8,7 @@ import torch
 from commands import TINY
 
 from lit_hardcl import ContrastiveDataModule, SimCLRCombined, theory
-from lit_hardcl.runs import load_run
+from lit_hardcl.cli.commands.trained import load_run
 
 SMALL = {"n": 20, "r": 2, "n_d": 5, "alpha": 0.5, "beta": 0.2, "gamma": 0.3}
 OPTIONS = [part for name, value in SMALL.items() for part in (f"--{name}", str(value))]

@@ -55,7 +55,7 @@ def training_batches(data, epoch=0, processes=1, rank=0):
     images = data.train_images
     sampler = TrainingSampler(torch.arange(len(images)), processes, rank, data.seed)
     sampler.set_epoch(epoch)
-    batches = RandomBatches(images, data.image_size, data.augmentation, data.num_views, data.seed)
+    batches = RandomBatches(images, data.making, data.num_views, data.seed)
     loader = DataLoader(
         batches,
         batch_size=data.batch_size // processes,
@@ -142,7 +142,7 @@ def test_batches_repeat_with_the_seed_and_the_epoch_and_differ_otherwise():
 
 def test_an_image_at_the_same_place_gets_other_views_in_the_next_epoch():
     data = digits()
-    batches = RandomBatches(data.train_images, 32, data.augmentation, 2, seed=0)
+    batches = RandomBatches(data.train_images, data.making, 2, seed=0)
     first, again, later = (batches.__getitems__([Pick(5, 0, epoch)]) for epoch in (3, 3, 4))
     assert torch.equal(first.draws, again.draws)
     assert not (first.draws == later.draws).any()
@@ -377,3 +377,34 @@ def test_the_clean_view_stands_behind_the_random_ones_which_stay_as_they_are():
         assert_same([without], [batch._replace(views=batch.views[:2])])
         whole = torch.stack([pixels[index] for index in batch.indices.tolist()]).float() / 255
         torch.testing.assert_close(batch.views[2], (whole - both.source.mean[0]) / both.source.std[0])
+
+
+OWN = """
+import torch
+from lit_hardcl.data import DATASETS, DataSet
+from lit_hardcl.data.images import in_memory
+
+def load(root, train, download):
+    count = 40 if train else 20
+    return in_memory(torch.zeros(count, 1, 32, 32, dtype=torch.uint8), torch.arange(count) % 2, ("a", "b"))
+
+SET = DataSet(load, 1, 32, (0.5,), (0.5,), DATASETS["digits"].augmentation, 2, ("a", "b"))
+make = lambda: SET
+NUMBER = 3
+"""
+
+
+def test_a_data_set_of_ones_own_is_given_by_its_import_path(tmp_path, monkeypatch):
+    (tmp_path / "own_set.py").write_text(OWN)
+    (tmp_path / "broken_set.py").write_text("1 / 0")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("own_set.SET", "own_set.make"):
+        data = ContrastiveDataModule(name, batch_size=8)
+        data.setup("fit")
+        assert (len(data.train_images), data.num_classes) == (40, 2)
+    with pytest.raises(ValueError, match=r"tiny_imagenet, got 'own_set.OTHER': one of your own is given by its import"):
+        ContrastiveDataModule("own_set.OTHER")
+    with pytest.raises(ValueError, match=r"or the import path of a DataSet, got 'own_set.NUMBER', which is a int"):
+        ContrastiveDataModule("own_set.NUMBER")
+    with pytest.raises(ValueError, match=r"got 'broken_set.SET', whose import fails: ZeroDivisionError"):
+        ContrastiveDataModule("broken_set.SET")

@@ -6,7 +6,7 @@ from PIL import Image
 from torchvision.transforms.v2 import functional as F
 
 from lit_hardcl.data import Augmentation, ContrastiveDataModule
-from lit_hardcl.data.raw_batch import RawBatch
+from lit_hardcl.data.raw_batch import CroppedBatch
 from lit_hardcl.views.crops import crop_boxes
 
 RECIPE = Augmentation(crop_scale=(0.2, 1.0), blur=0.5)
@@ -31,7 +31,7 @@ def test_workers_cut_one_crop_for_every_view(image_folder, workers):
     assert len(batches) == 4
     assert len({index for batch in batches for index in batch.indices.tolist()}) == 16
     for batch in batches:
-        assert isinstance(batch, RawBatch)
+        assert isinstance(batch, CroppedBatch)
         assert batch.images.shape == (3, 4, 3, 24, 24)
         draws = batch.draws.view(torch.float32)
         for view in range(3):

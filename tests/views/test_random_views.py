@@ -8,7 +8,7 @@ from torchvision.transforms import v2
 
 from lit_hardcl.data import Augmentation, clean_view, draw, random_views
 from lit_hardcl.views import draws as column
-from lit_hardcl.views.batch_views import jitter_factors
+from lit_hardcl.views.batch_views import cropped_views, jitter_factors
 from lit_hardcl.views.colour import blur_kernel_size, blurred, grey, hue_shifted, jittered
 from lit_hardcl.views.crops import crop_boxes, resized_crops
 
@@ -28,6 +28,11 @@ def numbers(views, batch, seed=0):
 def plain_views(images, draws, augmentation, size):
     channels = images.shape[-3]
     return random_views(images, draws, augmentation, size, (0.0,) * channels, (1.0,) * channels)
+
+
+def plain_views_of_crops(crops, draws, augmentation):
+    channels = crops.shape[-3]
+    return cropped_views(crops, draws, augmentation, (0.0,) * channels, (1.0,) * channels)
 
 
 def by_torchvision(image, draws, recipe, size):
@@ -177,7 +182,7 @@ def test_crops_made_elsewhere_get_the_same_flip_colours_and_blur():
     images, draws = some_images(10), numbers(2, 10)
     recipe = Augmentation(crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0), blur=0.5)
 
-    from_crops = plain_views(images.expand(2, -1, -1, -1, -1), draws, recipe, 32)
+    from_crops = plain_views_of_crops(images.expand(2, -1, -1, -1, -1), draws, recipe)
 
     torch.testing.assert_close(from_crops, plain_views(images, draws, recipe, 32), rtol=0, atol=1e-6)
 

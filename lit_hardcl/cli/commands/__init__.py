@@ -1,1 +1,1 @@
-"""The subcommands that are no training: a module each, whose ``command`` is what runs, its signature the options."""
+"""The commands that are no subcommand of LightningCLI: a module each, whose ``command`` is what runs."""

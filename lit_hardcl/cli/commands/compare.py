@@ -1,8 +1,10 @@
 """``lit-hardcl compare``: methods x variants x seeds from one YAML, their table and their figures."""
 
+import os
 import signal
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
@@ -11,20 +13,33 @@ from jsonargparse.typing import Path_fr
 
 from lit_hardcl.cli.training import configuration
 from lit_hardcl.compare import Arm, Comparison, Training, alone_in, run_all, summary_of, trainings
+from lit_hardcl.compare.launchers.local import check_same_options
 from lit_hardcl.compare.plan import as_folder, varied_number
-from lit_hardcl.compare.runs import check_same_options
 from lit_hardcl.compare.tables import half_width
 from lit_hardcl.errors import Refusal
 from lit_hardcl.files import whole
 from lit_hardcl.plots import accuracy_intervals, accuracy_per_epoch, against_number
 
 
+@dataclass(frozen=True)
+class ArmOptions:
+    """One method of a comparison, or one variant of its data, as a YAML has it.
+
+    Args:
+        config: overlays, in their order; relative to the YAML.
+        options: options of ``fit`` by their dotted names, such as ``data.mix_fraction``.
+    """
+
+    config: list[Path_fr] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
+
+
 def command(
-    methods: dict[str, Arm] | None = None,
+    methods: dict[str, ArmOptions] | None = None,
     base: Path_fr | list[Path_fr] | None = None,
     output: str = "runs/compare",
     overlays: list[Path_fr] | None = None,
-    variants: dict[str, Arm] | None = None,
+    variants: dict[str, ArmOptions] | None = None,
     options: dict[str, Any] | None = None,
     seeds: list[int] | None = None,
     baseline: str | None = None,
@@ -67,7 +82,8 @@ def command(
     quiet = {"trainer.enable_progress_bar": False, **(options or {})}
     seeds = [0, 1, 2] if seeds is None else seeds
     folder = Path(output)
-    planned = trainings(files, methods, variants or {}, seeds, quiet, folder, wandb_project)
+    arms, of_data = _arms(methods), _arms(variants or {})
+    planned = trainings([os.fspath(file) for file in files], arms, of_data, seeds, quiet, folder, wandb_project)
     _check(planned)
     done = sum(summary_of(training) is not None for training in planned)
     print(f"{len(planned)} runs, {done} of them finished before; all in {folder}", flush=True)
@@ -84,7 +100,7 @@ def command(
                 print(f"[{number}/{len(planned)}] {training.name}: {error or _told(training, metric)}", flush=True)
                 if error:
                     failures.append(training.name)
-                _write(planned, first, metric, folder, variants or {})
+                _write(planned, first, metric, folder, of_data)
     except KeyboardInterrupt:
         raise SystemExit("interrupted; the same command goes on from there") from None
     finally:
@@ -94,6 +110,10 @@ def command(
     if failures:
         raise SystemExit(f"{len(failures)} runs failed, and are tried again by the same command: {'; '.join(failures)}")
     print(f"table and figures in {folder}")
+
+
+def _arms(given: Mapping[str, ArmOptions]) -> dict[str, Arm]:
+    return {name: Arm([os.fspath(file) for file in arm.config], arm.options) for name, arm in given.items()}
 
 
 def _check(planned: list[Training]) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from matplotlib.figure import Figure
+from lit_hardcl.plots import Figure
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

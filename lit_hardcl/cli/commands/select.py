@@ -1,12 +1,13 @@
 """``lit-hardcl select``: a core of the training images, as a JSON file that ``--data.train_indices`` reads."""
 
-import sys
-from importlib.metadata import distributions
 from pathlib import Path
 from typing import Literal
 
+import sklearn
+import torch
 from torch import nn
 
+from lit_hardcl.cli.commands.running import ASKED
 from lit_hardcl.cli.commands.trained import best_device, defaults, trained_backbone
 from lit_hardcl.data import ContrastiveDataModule
 from lit_hardcl.errors import Refusal
@@ -18,11 +19,12 @@ from lit_hardcl.evaluation import (
     select_core,
 )
 from lit_hardcl.files import write_json
+from lit_hardcl.version import __version__
 
 __all__ = ["command", "defaults"]
 
 VARIANT = ("train_size", "mix_fraction", "remove_mixed", "imbalance", "train_indices", "seed")
-PACKAGES = ("lit-hardcl", "torch", "scikit-learn")
+VERSIONS = {"lit-hardcl": __version__, "torch": str(torch.__version__), "scikit-learn": sklearn.__version__}
 
 
 def command(
@@ -93,8 +95,8 @@ def command(
             "seed": seed,
             "checkpoint": checkpoint,
             "sha256": digest,
-            "command": ["lit-hardcl", *sys.argv[1:]],
-            "versions": {name: found.version for name in PACKAGES for found in distributions(name=name)},
+            "command": ["lit-hardcl", *ASKED.get()],
+            "versions": VERSIONS,
         },
     )
     print(f"{len(rows)} of {len(images)} images of {data.dataset}, from {len(classes.unique())} {by}")

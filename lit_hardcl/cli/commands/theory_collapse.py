@@ -9,8 +9,8 @@ from torch import Tensor
 
 from lit_hardcl import plots, theory
 from lit_hardcl.cli.commands.printing import print_table, save_figure
+from lit_hardcl.cli.commands.trained import load_run
 from lit_hardcl.errors import Refusal
-from lit_hardcl.runs import load_run
 
 Vectors = NDArray[np.float64]
 

@@ -1,10 +1,12 @@
-"""What the commands need of a checkpoint: the run's backbone and data as default options, and the weights."""
+"""What the commands need of a checkpoint: the run's backbone and data as default options, its weights, or all of it."""
 
 import hashlib
 from pathlib import Path
 from typing import Any
 
+import jsonargparse
 import torch
+from lightning.pytorch import LightningDataModule, LightningModule
 from torch import nn
 
 from lit_hardcl.data import ContrastiveDataModule
@@ -51,6 +53,29 @@ def trained_backbone(
         weights = {name: value for name, value in weights.items() if f".{classifier}." not in f".{name}"}
     load_backbone(backbone, weights, prefix)
     return backbone, data, hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def load_run(checkpoint: Path) -> tuple[LightningModule, LightningDataModule]:
+    """Load the module of a checkpoint, in evaluation mode on the CPU, and the data module it was trained with.
+
+    With the run's seed and, if a filter dropped images, the images that were kept.
+
+    Raises:
+        ValueError: if ``checkpoint`` is none of this library's runs, or their YAML is not beside it: see `run_config`.
+    """
+    saved = read_checkpoint(checkpoint)
+    config = run_config(checkpoint, saved)
+    if not config:
+        raise Refusal(f"a run's checkpoint names its model and has its config.yaml beside it, {checkpoint} does not")
+    parser = jsonargparse.ArgumentParser()
+    parser.add_subclass_arguments(LightningModule, "model", fail_untyped=False)
+    parser.add_subclass_arguments(LightningDataModule, "data", fail_untyped=False)
+    built = parser.instantiate_classes(parser.parse_object({name: config[name] for name in ("model", "data")}))
+    built.model.on_load_checkpoint(saved)
+    built.model.load_state_dict(saved["state_dict"])
+    if kept := saved.get(type(built.data).__qualname__):
+        built.data.load_state_dict(kept)
+    return built.model.eval(), built.data
 
 
 def best_device() -> str:

@@ -14,8 +14,9 @@ from typing import Any
 import yaml
 
 from lit_hardcl.compare.plan import Training
+from lit_hardcl.earlier import renewed
 from lit_hardcl.errors import Refusal
-from lit_hardcl.runs import differences, read_checkpoint
+from lit_hardcl.runs import Run, differences, read_checkpoint
 
 try:
     import fcntl
@@ -28,8 +29,8 @@ KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "17179869184"}
 
 def summary_of(training: Training) -> dict[str, Any] | None:
     """What a finished training's ``summary.json`` says; ``None`` if it is not finished."""
-    files = sorted(training.folder.rglob("summary.json"), key=lambda file: file.stat().st_mtime)
-    return json.loads(files[-1].read_text()) if files else None
+    finished = Run.below(training.folder)
+    return json.loads(finished[-1].summary.read_text()) if finished else None
 
 
 def check_same_options(training: Training, options: dict[str, Any]) -> None:
@@ -41,7 +42,7 @@ def check_same_options(training: Training, options: dict[str, Any]) -> None:
         ValueError: naming the options that differ.
     """
     for file in training.folder.rglob("config.yaml"):
-        here, there = (_identity(given) for given in (options, yaml.safe_load(file.read_text())))
+        here, there = (_identity(given) for given in (options, renewed(yaml.safe_load(file.read_text()))))
         if lines := differences(_common(here, there), _common(there, here)):
             raise Refusal(
                 f"{training.folder} holds a run with other options: choose another --output, or remove that folder\n  "

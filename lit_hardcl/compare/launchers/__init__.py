@@ -1,0 +1,1 @@
+"""Ways to run the trainings of a comparison."""

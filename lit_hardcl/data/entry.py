@@ -1,0 +1,38 @@
+"""What an entry of the data sets says."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lit_hardcl.data.images import Images
+from lit_hardcl.views.recipe import Augmentation
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set: how it is read, its size, its colours, and its recipe of random views.
+
+    One of your own is given by its import path, ``--data.dataset mine.SET``.
+
+    Attributes:
+        load: takes the data folder, whether the training split (else the held-out one) is wanted, and whether it
+            may be downloaded. Raises a ValueError that says how to get the data if they are not there.
+        channels: 1 or 3.
+        image_size: height and width of a view in pixels.
+        mean: per channel, of images in 0 ... 1.
+        std: likewise.
+        augmentation: the recipe unless the user gives another.
+        num_classes: None if only the data themselves can tell.
+        class_names: likewise.
+        coarse_targets: from the data folder to the coarse class of each class, if the data set has coarse classes.
+    """
+
+    load: Callable[[Path, bool, bool], Images]
+    channels: int
+    image_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    augmentation: Augmentation
+    num_classes: int | None = None
+    class_names: tuple[str, ...] | None = None
+    coarse_targets: Callable[[Path], list[int]] | None = None
