@@ -40,6 +40,7 @@ def test_compiling_needs_a_backbone():
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="only a GPU is waited for")
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
 def test_a_step_waits_for_the_gpu_nowhere():
     data = ContrastiveDataModule(batch_size=64)
     module = SimCLRCombined(
