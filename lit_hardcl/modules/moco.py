@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.optim import SGD
 from torch.profiler import record_function
 
 from lit_hardcl.distributed import Keys
@@ -14,11 +15,11 @@ from lit_hardcl.losses import DifficultPairLoss, RowLoss
 from lit_hardcl.models import feature_width
 from lit_hardcl.models.heads import output_width
 from lit_hardcl.models.momentum import check_momentum, check_precision, follow, momentum_copy
-from lit_hardcl.modules.contrastive import Contrastive
-from lit_hardcl.modules.method import Objective
+from lit_hardcl.modules.method import Method, Objective, OptimizerCallable, SchedulerCallable
+from lit_hardcl.schedules import WarmupCosine
 
 
-class MomentumContrast(Contrastive):
+class MomentumContrast(Method):
     """Momentum contrast (arXiv:1911.05722, arXiv:2003.04297) by any criterion of anchors and other keys.
 
     Both views of an image are queries. The positive is the key of the other view; negatives are the keys of both views
@@ -38,7 +39,8 @@ class MomentumContrast(Contrastive):
             views of an epoch, or an image's own earlier keys are among its negatives.
         momentum: share of the old weights that the slow encoder keeps at an optimizer step, in [0, 1). Long trainings
             on ImageNet take 0.999 (arXiv:1911.05722, Sec. 4.1); short ones need less.
-        settings: ``optimizer`` and ``scheduler`` of :class:`~lit_hardcl.modules.Contrastive`.
+        optimizer: from parameters to an optimizer.
+        scheduler: from an optimizer to a learning-rate scheduler, stepped with every optimizer step.
 
     Raises:
         Refusal: if a number breaks its rule; in training, unless images have two views.
@@ -54,14 +56,16 @@ class MomentumContrast(Contrastive):
         projection_head: nn.Module | None = None,
         queue_size: int = 4096,
         momentum: float = 0.99,
-        **settings: Any,
+        optimizer: OptimizerCallable = lambda params: SGD(params, lr=0.1, momentum=0.9, weight_decay=5e-4),
+        scheduler: SchedulerCallable | None = WarmupCosine,
     ) -> None:
         if queue_size < 0:
             raise Refusal(f"queue_size must be at least 0, got {queue_size}")
         check_momentum(momentum)
         if criterion.uses_targets:
             raise Refusal(f"a queue holds no targets, which {type(criterion).__name__} needs: take Contrastive")
-        super().__init__(backbone, criterion, projection_head, **settings)
+        super().__init__(backbone, projection_head, optimizer, scheduler)
+        self.criterion = criterion
         width = feature_width(backbone)
         self.key_backbone, self.key_head = momentum_copy(self.backbone), momentum_copy(self.projection_head)
         self.register_buffer("queued_projections", torch.zeros(queue_size, output_width(self.projection_head, width)))
@@ -140,7 +144,7 @@ class MoCo(MomentumContrast):
         temperature_scale: factor of the temperature of difficult pairs; ``inf`` removes them.
         pos_high: where a query's band begins among its ranked keys, as a fraction; ``None``: every pair.
         pos_low: where it ends.
-        settings: ``optimizer`` and ``scheduler`` of :class:`~lit_hardcl.modules.Contrastive`.
+        settings: ``optimizer`` and ``scheduler`` of :class:`MomentumContrast`.
 
     Raises:
         Refusal: if a number breaks its rule; in training, unless images have two views.
