@@ -1,5 +1,7 @@
 """Checkpoints of earlier versions: their weights load, their options are read in today's spelling."""
 
+import pickle
+
 import pytest
 import torch
 from nets import FlatHead, FlatNet
@@ -80,3 +82,12 @@ def test_only_this_librarys_options_are_renewed():
     theirs = {"class_path": "theirs.Net", "init_args": {"channels_last": True}}
     assert renewed({"model": theirs}) == {"model": theirs}
     assert spelt_anew({"model": theirs}) == []
+
+
+def test_options_that_are_no_plain_values_load_where_their_reader_allows_it(tmp_path):
+    written(SimCLRCombined, tmp_path)
+    checkpoint = torch.load(tmp_path / "old.ckpt", weights_only=True)
+    torch.save({**checkpoint, "note": FlatHead()}, tmp_path / "old.ckpt")
+    with pytest.raises(pickle.UnpicklingError):
+        SimCLRCombined.load_from_checkpoint(tmp_path / "old.ckpt", weights_only=True)
+    SimCLRCombined.load_from_checkpoint(tmp_path / "old.ckpt", weights_only=False)
