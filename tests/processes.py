@@ -86,6 +86,21 @@ def row_losses(rank: int, count: int) -> list[tuple[torch.Tensor, torch.Tensor]]
     return results
 
 
+def row_losses_both_ways(rank: int, count: int) -> list[list[tuple[torch.Tensor, torch.Tensor]]]:
+    """:func:`row_losses` where the backend can reduce and scatter at once, and where it cannot."""
+
+    def not_needed(*tensors: torch.Tensor) -> None:
+        raise AssertionError("an all-reduce moves twice as much")
+
+    def cannot(*tensors: torch.Tensor) -> None:
+        raise RuntimeError("Backend gloo does not support this")
+
+    all_reduce, dist.all_reduce = dist.all_reduce, not_needed
+    results = [row_losses(rank, count)]
+    dist.all_reduce, dist.reduce_scatter_single, dist.reduce_scatter_tensor = all_reduce, cannot, cannot
+    return [*results, row_losses(rank, count)]
+
+
 def uneven(rank: int) -> torch.Tensor:
     """Gather one row of rank 0 and three of rank 1."""
     from lit_hardcl.distributed import gather_uneven

@@ -56,15 +56,14 @@ def test_without_the_gather_each_process_contrasts_its_own_images(tmp_path):
         torch.testing.assert_close(results[0]["loss"], alone["loss"], rtol=1e-12, atol=0)
 
 
-@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("count", [1, 2, 4])
 def test_every_loss_of_rows_is_that_of_one_process(count, tmp_path):
     alone = processes.row_losses(0, 1)
-    for number, each in enumerate(
-        zip(*processes.in_two(processes.row_losses, tmp_path, count, count=count), strict=True)
-    ):
-        losses, gradients = zip(*each, strict=True)
-        torch.testing.assert_close(sum(losses) / count, alone[number][0], rtol=1e-12, atol=0)
-        torch.testing.assert_close(torch.cat(gradients, dim=1), alone[number][1], rtol=1e-10, atol=1e-14)
+    for shares in zip(*processes.in_two(processes.row_losses_both_ways, tmp_path, count, count=count), strict=True):
+        for (loss, gradient), each in zip(alone, zip(*shares, strict=True), strict=True):
+            losses, gradients = zip(*each, strict=True)
+            torch.testing.assert_close(sum(losses) / count, loss, rtol=1e-12, atol=0)
+            torch.testing.assert_close(torch.cat(gradients, dim=1), gradient, rtol=1e-10, atol=1e-14)
 
 
 def test_processes_may_gather_different_numbers_of_rows(tmp_path):

@@ -9,7 +9,7 @@ from torch import Tensor
 from lit_hardcl.functional.similarity import unit_vectors, whole_float32
 from lit_hardcl.hardness import DifficultRows, chunks
 from lit_hardcl.losses.row_loss import Rectangle
-from lit_hardcl.losses.rows import final_gradients
+from lit_hardcl.losses.rows import as_asked, final_gradients
 
 LARGEST_LOGIT = 60.0  # up to here exponentials are summed as they are; beyond, each row's largest logit is taken off
 
@@ -37,7 +37,7 @@ def fused_nt_xent(
         chunk_size: anchors at a time; ``None`` as there.
     """
     with torch.autocast(rectangle.anchors.device.type, enabled=False), whole_float32():
-        sides = rectangle.anchors, rectangle.keys, rectangle.positives, rectangle.own
+        sides = *as_asked(rectangle.anchors, rectangle.keys), rectangle.positives, rectangle.own
         return _NTXent.apply(*sides, difficult, temperature, margin, temperature_scale, chunk_size)
 
 

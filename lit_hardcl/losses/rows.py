@@ -49,8 +49,13 @@ def by_rows(
     """
     check_chunk_size(chunk_size)
     with torch.autocast(anchors.device.type, enabled=False), whole_float32():
-        anchors = unit_vectors(anchors)
-        return _ByRows.apply(row_losses, chunk_size, anchors, None if keys is None else unit_vectors(keys), *others)
+        sides = unit_vectors(anchors), None if keys is None else unit_vectors(keys)
+        return _ByRows.apply(row_losses, chunk_size, *as_asked(*sides, *others))
+
+
+def as_asked(*roots: Tensor | None) -> list[Tensor | None]:
+    """Under ``no_grad`` without the gradient that a Function would else make for a leaf."""
+    return list(roots) if torch.is_grad_enabled() else [None if root is None else root.detach() for root in roots]
 
 
 def check_chunk_size(chunk_size: int | None) -> None:

@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 from treatments import METHODS
 
 from lit_hardcl import DifficultPairLoss
@@ -120,8 +121,9 @@ def test_an_outer_factor_reaches_the_gradient_and_without_gradient_there_is_none
     (once,) = torch.autograd.grad(loss, z, retain_graph=True)
     (thrice,) = torch.autograd.grad(3 * loss, z)
     torch.testing.assert_close(thrice, 3 * once)
-    with torch.no_grad():
+    with torch.no_grad(), FlopCounterMode(display=False) as work:
         assert not difficult_pair_loss(z, None, positives, own, temperature=0.5, path=path).requires_grad
+    assert work.get_total_flops() == 2 * 14 * 14 * 5  # of the cosines alone
 
 
 @pytest.mark.parametrize("path", PATHS)

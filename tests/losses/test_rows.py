@@ -3,14 +3,21 @@
 import pytest
 import reference
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from lit_hardcl import DifficultPairLoss
 from lit_hardcl.functional import cosine_similarity, nt_xent_rows
 from lit_hardcl.losses import DCLLoss, RowLoss, SupConLoss, by_rows
 
 LABELS = [0, 1, 0, -1, 1, 2]
+BAND = (0.2, 0.6)
 LOSSES = {  # the loss, and its sum in loops over the projections of two views
     "nt_xent": (DifficultPairLoss(0.5), lambda z: reference.simclr(z, 0.5)),
+    "combined": (
+        DifficultPairLoss(0.5, *BAND, margin=0.1, temperature_scale=0.6),
+        lambda z: reference.eq16(z, reference.eq12(z.detach(), *BAND), 0.5, 0.1, 0.6),
+    ),
     "dcl": (DCLLoss(0.5), lambda z: reference.dcl(z, 0.5)),
     "supcon out": (SupConLoss(0.5), lambda z: reference.supcon(z, LABELS, 0.5, "out")),
     "supcon in": (SupConLoss(0.5, form="in"), lambda z: reference.supcon(z, LABELS, 0.5, "in")),
@@ -105,9 +112,15 @@ def test_a_gradient_that_would_be_lost_is_refused():
 
 
 def test_no_graph_is_made_where_none_is_asked_for():
-    z = projections().requires_grad_()
+    z, temperature = projections().requires_grad_(), torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+
+    def formula(similarity, rows, temperature):
+        assert not similarity.requires_grad
+        assert not temperature.requires_grad
+        return (similarity / temperature).sum(dim=1)
+
     with torch.no_grad():
-        assert not by_rows(z, None, lambda similarity, rows: similarity.sum(dim=1)).requires_grad
+        assert not by_rows(z, None, formula, others=[temperature]).requires_grad
 
 
 def test_a_row_that_is_nan_makes_the_loss_nan():
@@ -117,7 +130,31 @@ def test_a_row_that_is_nan_makes_the_loss_nan():
     assert DCLLoss(0.5)(*projections().chunk(2), *z.chunk(2)).isnan()
 
 
-def test_memory_does_not_grow_with_the_square():
+class Largest(TorchDispatchMode):
+    """Watches how many elements the largest tensor has that is made."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        for each in tree_leaves(made):
+            if isinstance(each, torch.Tensor):
+                self.elements = max(self.elements, each.numel())
+        return made
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_memory_does_not_grow_with_the_square(name):
+    criterion, _ = LOSSES[name]
+    criterion.chunk_size = None
+    z = projections(1024, dtype=torch.float32).requires_grad_()
+    with Largest() as largest:
+        criterion(*z.chunk(2), targets=torch.arange(1024) % 9).backward()
+    assert largest.elements <= 2**20 < 2048**2
+    assert largest.elements > 2**19  # the matrix of a chunk was seen
+
+
+def test_all_rows_are_taken_once():
     sizes = []
 
     def formula(similarity, rows):

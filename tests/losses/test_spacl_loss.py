@@ -45,6 +45,24 @@ def test_it_is_the_papers_sum_over_hard_positives_and_screened_negatives(share, 
     assert loss.item() == pytest.approx(expected, rel=1e-10)
 
 
+def test_many_anchors_are_contrasted_some_at_a_time_as_if_at_once():
+    positives, negatives = rows(7, 3, 5, seed=1), rows(399_996, 5, seed=2)  # two anchors at a time
+    labels, negative_labels = torch.arange(7), torch.arange(399_996) % 9
+    criterion, anchors, results = SPACLLoss(0.5, 0.7), rows(7, 5).requires_grad_(), []
+    for parts in ([slice(0, 7)], [slice(row, row + 1) for row in range(7)]):
+        loss, kept = zip(
+            *(
+                criterion.with_share_kept(anchors[i], positives[i], negatives, labels[i], negative_labels)
+                for i in parts
+            ),
+            strict=True,
+        )
+        mean = sum(loss) / len(parts)
+        results.append((mean.detach(), sum(kept) / len(parts), torch.autograd.grad(mean, anchors)[0]))
+    for got, due in zip(*results, strict=True):
+        torch.testing.assert_close(got, due, rtol=1e-6 if got.dtype == torch.float32 else 1e-10, atol=0)
+
+
 def test_a_pool_of_four_from_the_anchor_to_the_loss():
     # Views at 0, 30, 90 and 120 degrees: the anchor is 0, its positives 120 and then 30 (tests of the choices).
     angles = torch.tensor([0.0, 30.0, 90.0, 120.0], dtype=torch.float64).deg2rad()
