@@ -3,11 +3,21 @@
 from lit_hardcl.callbacks import DifficultyFilter, OnlineKNN, OnlineLinearProbe, SimilarityStatistics
 from lit_hardcl.data import Batch, ContrastiveDataModule
 from lit_hardcl.losses import DifficultPairLoss, SPACLLoss
-from lit_hardcl.modules import SPACL, MoCo, SimCLR, SimCLRCombined, SimCLRMargin, SimCLRRemoval, SimCLRTemperature
+from lit_hardcl.modules import (
+    SPACL,
+    Contrastive,
+    MoCo,
+    SimCLR,
+    SimCLRCombined,
+    SimCLRMargin,
+    SimCLRRemoval,
+    SimCLRTemperature,
+)
 
 __all__ = [
     "SPACL",
     "Batch",
+    "Contrastive",
     "ContrastiveDataModule",
     "DifficultPairLoss",
     "DifficultyFilter",

@@ -2,6 +2,7 @@
 
 import io
 import math
+import os
 from contextvars import ContextVar
 from typing import IO, Any
 
@@ -73,8 +74,8 @@ class Safeguarded(pl.LightningModule):
     @classmethod
     def load_from_checkpoint(cls, checkpoint_path: Any, *arguments: Any, **settings: Any) -> Any:
         """As Lightning's, also for checkpoints whose options are spelt as in an earlier version."""
-        if isinstance(checkpoint_path, (str, bytes)) or hasattr(checkpoint_path, "__fspath__"):
-            checkpoint_path = _in_todays_spelling(checkpoint_path)
+        if isinstance(checkpoint_path, (str, os.PathLike)) and os.path.isfile(checkpoint_path):  # not an address
+            checkpoint_path = _in_todays_spelling(checkpoint_path, settings.get("weights_only"))
         token = _LOOSELY.set(settings.get("strict") is False)
         try:
             return super().load_from_checkpoint(checkpoint_path, *arguments, **settings)
@@ -90,9 +91,9 @@ class Safeguarded(pl.LightningModule):
             )
 
 
-def _in_todays_spelling(path: Any) -> Any | IO[bytes]:
+def _in_todays_spelling(path: Any, weights_only: bool | None) -> Any | IO[bytes]:
     """The checkpoint's path or, if its options need another spelling, the checkpoint with it, as an open file."""
-    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    checkpoint = torch.load(path, map_location="cpu", weights_only=weights_only)
     options = checkpoint.get("hyper_parameters") if isinstance(checkpoint, dict) else None
     if (new := renewed(options)) == options:
         return path

@@ -151,10 +151,8 @@ class SPACL(Method):
         """Contrast the anchors, and let generator and discriminator play one round."""
         losses, seen, features = self.losses(views, targets, self.current_epoch, batch_idx)
         loss = losses.pop("train_loss")
-        for (
-            other
-        ) in losses.values():  # their gradients, for one backward; their value is 0, or NaN if they are not finite
-            loss = loss + (other - other.detach())
+        for other in losses.values():
+            loss = loss + (other - other.detach())  # the gradient, for one backward; the value is 0, or NaN of a NaN
         return Objective(loss, features, {**losses, **seen})
 
     def losses(

@@ -1,5 +1,7 @@
 """Checkpoints of earlier versions: their weights load, their options are read in today's spelling."""
 
+import pickle
+
 import pytest
 import torch
 from nets import FlatHead, FlatNet
@@ -80,3 +82,20 @@ def test_only_this_librarys_options_are_renewed():
     theirs = {"class_path": "theirs.Net", "init_args": {"channels_last": True}}
     assert renewed({"model": theirs}) == {"model": theirs}
     assert spelt_anew({"model": theirs}) == []
+
+
+def test_options_that_are_no_plain_values_load_where_their_reader_allows_it(tmp_path):
+    written(SimCLRCombined, tmp_path)
+    checkpoint = torch.load(tmp_path / "old.ckpt", weights_only=True)
+    torch.save({**checkpoint, "note": FlatHead()}, tmp_path / "old.ckpt")
+    with pytest.raises(pickle.UnpicklingError):
+        SimCLRCombined.load_from_checkpoint(tmp_path / "old.ckpt", weights_only=True)
+    SimCLRCombined.load_from_checkpoint(tmp_path / "old.ckpt", weights_only=False)
+
+
+def test_a_checkpoint_at_an_address_loads(tmp_path):
+    settings = {"backbone": FlatNet(), "temperature": 0.5, "projection_head": FlatHead(), **OF[SimCLRCombined]}
+    due = {name: torch.ones_like(value) for name, value in SimCLRCombined(**settings).state_dict().items()}
+    torch.save({"state_dict": due, "pytorch-lightning_version": "2.6.0"}, tmp_path / "new.ckpt")
+    loaded = SimCLRCombined.load_from_checkpoint(f"file://{tmp_path}/new.ckpt", **settings)
+    assert all(value.eq(1).all() for value in loaded.state_dict().values())

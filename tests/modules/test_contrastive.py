@@ -1,0 +1,140 @@
+"""Contrastive: any criterion in one step, and an encoder that a module of text overrides."""
+
+import pytest
+import torch
+from nets import FlatHead, FlatNet
+from torch import nn
+from torch.utils.data import DataLoader
+from trainers import Losses, batch, trainer
+
+from lit_hardcl import Batch, Contrastive, ContrastiveDataModule, DifficultPairLoss, modules
+from lit_hardcl.losses import DCLLoss, SupConLoss
+from lit_hardcl.modules import MomentumContrast
+
+TREATED = {"pos_high": 0.15, "pos_low": 0.6, "margin": 0.5}
+
+
+class Words(nn.EmbeddingBag):
+    """A bag of words; numbers that are not whole are no words to it."""
+
+    num_features = 12
+
+    def __init__(self) -> None:
+        super().__init__(50, 12)
+
+
+class Text(Contrastive):
+    """Sentences of different lengths in each view, filled up with word 0."""
+
+    def encode(self, views, backbone=None):
+        longest = max(view.shape[1] for view in views)
+        ids = torch.cat([nn.functional.pad(view, (0, longest - view.shape[1])) for view in views])
+        assert ids.dtype == torch.int64
+        return (self.backbone if backbone is None else backbone)(ids)
+
+
+def sentences(count=64, length=9):
+    """Sentences of one topic each, half of whose words each view draws."""
+    draw = torch.Generator().manual_seed(0)
+    words = torch.randint(1, 50, (count, length), generator=draw)
+    return [
+        ([each[torch.randperm(length, generator=draw)[:size]] for size in (5, 4)], number % 4, number)
+        for number, each in enumerate(words)
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:You defined a `validation_step`", "ignore:.*does not have many workers")
+@pytest.mark.parametrize("precision", ["32-true", "bf16-true"])
+def test_a_module_of_text_overrides_encode_alone(precision, tmp_path):
+    torch.manual_seed(0)
+    losses = Losses()
+    module = Text(Words(), DifficultPairLoss(0.5, **TREATED), FlatHead())
+    fit = trainer(tmp_path, max_epochs=12, precision=precision, callbacks=[losses])
+    loader = DataLoader(sentences(), batch_size=32)
+    fit.fit(module, loader)
+    assert losses.values[-1] < losses.values[0] - 0.2
+    views, *_ = next(iter(loader))
+    assert torch.equal(module(views[0]), module.backbone(views[0]))
+
+
+def test_whole_numbers_stay_whole_and_images_take_the_modules_dtype():
+    class Seen(FlatNet):
+        def forward(self, images):
+            self.dtype = images.dtype
+            return super().forward(images.double())
+
+    module = Contrastive(Seen(), DifficultPairLoss(0.5), FlatHead()).double()
+    for given, due in ((torch.float32, torch.float64), (torch.int64, torch.int64)):
+        features = module.encode([view.to(given) for view in batch().views])
+        assert module.backbone.dtype == due
+        assert features.shape == (16, 12)
+
+
+CRITERIA = {
+    "plain": lambda: DifficultPairLoss(0.5),
+    "treated": lambda: DifficultPairLoss(0.5, **TREATED),
+    "DCL": lambda: DCLLoss(0.5),
+    "SupCon": lambda: SupConLoss(0.5),
+}
+
+
+@pytest.mark.filterwarnings("ignore:You are trying to `self.log")
+@pytest.mark.parametrize("name", CRITERIA)
+def test_the_step_is_the_criterion_of_projections_features_and_targets(name):
+    raw, criterion = batch(), CRITERIA[name]()
+    module = Contrastive(FlatNet(), criterion, FlatHead())
+    outputs = module.training_step(raw, 0)
+    features = [module(view) for view in raw.views]
+    due = criterion(*map(module.projection_head, features), *features, raw.targets)
+    torch.testing.assert_close(outputs["loss"], due)
+    torch.testing.assert_close(outputs["features"], torch.cat(features).detach())
+    outputs["loss"].backward()
+    assert all(parameter.grad is not None for parameter in module.parameters())
+
+
+@pytest.mark.filterwarnings("ignore:You are trying to `self.log")
+@pytest.mark.usefixtures("unchecked_shapes")
+def test_any_module_with_that_forward_is_a_criterion():
+    class Apart(nn.Module):
+        def forward(self, z0, z1, h0, h1, targets):
+            assert [h0.requires_grad, h1.requires_grad] == [False, False]
+            assert targets.tolist() == batch().targets.tolist()
+            return (z0 - z1).square().sum()
+
+    module = Contrastive(FlatNet(), Apart(), FlatHead())
+    loss = module.training_step(batch(), 0)["loss"]
+    first, second = (module.projection_head(module(view)) for view in batch().views)
+    torch.testing.assert_close(loss, (first - second).square().sum())
+
+
+@pytest.mark.parametrize("views", [1, 3])
+def test_another_number_of_views_than_two_is_refused(views):
+    raw = batch()
+    module = Contrastive(FlatNet(), DifficultPairLoss(0.5), FlatHead())
+    with pytest.raises(ValueError, match=f"Contrastive contrasts 2 views of an image, got {views}: set num_views=2"):
+        module.training_step(Batch((raw.views * 2)[:views], raw.targets, raw.indices), 0)
+
+
+def test_a_given_head_spares_the_question_of_the_features_width():
+    class Wide(nn.Module):
+        def forward(self, images):
+            return images.mean(dim=(2, 3)).repeat(1, 12)
+
+    module = Contrastive(Wide(), DifficultPairLoss(0.5), FlatHead())
+    assert module(batch().views[0]).shape == (8, 12)
+
+
+def test_a_queue_takes_any_criterion_of_rectangles(tmp_path):
+    losses = Losses()
+    module = MomentumContrast(FlatNet(), DCLLoss(0.5), FlatHead(), queue_size=256, momentum=0.9)
+    trainer(tmp_path, max_steps=33, callbacks=[losses]).fit(module, ContrastiveDataModule(batch_size=128))
+    assert sum(losses.values[-3:]) < sum(losses.values[4:7]) - 0.3  # the queue is full after two steps
+
+
+def test_a_criterion_of_labels_has_no_queue():
+    with pytest.raises(ValueError, match="a queue holds no targets, which SupConLoss needs: take Contrastive"):
+        MomentumContrast(FlatNet(), SupConLoss(0.5), FlatHead())
+
+
+def test_every_method_has_the_one_step():
+    assert {getattr(modules, name).training_step for name in modules.__all__} == {modules.method.Method.training_step}
