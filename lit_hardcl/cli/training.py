@@ -131,7 +131,8 @@ def method_name(model: Any) -> str:
     name = model.class_path.rsplit(".", 1)[-1]
     criterion: Any = getattr(getattr(model, "init_args", None), "criterion", None)
     if name in ("Contrastive", "MomentumContrast") and hasattr(criterion, "class_path"):
-        return criterion.class_path.rsplit(".", 1)[-1].removesuffix("Loss")
+        loss = criterion.class_path.rsplit(".", 1)[-1]
+        return loss.removesuffix("Loss") or loss
     return name
 
 

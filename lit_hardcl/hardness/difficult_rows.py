@@ -108,6 +108,6 @@ def _ranked(
         threads = min(torch.get_num_threads(), len(rows))
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(lambda part: part.sort(axis=1), np.array_split(space.copy_(rows).numpy(), threads)))
-        return [space[:, [-1 - position]] for position in positions]
+        return [space[:, -1 - position].clone().unsqueeze(1) for position in positions]  # `space` is used again
     ranked = rows.topk(positions[-1] + 1).values
-    return [ranked[:, [position]] for position in positions]
+    return [ranked[:, position].unsqueeze(1) for position in positions]  # a list as index would wait for the device

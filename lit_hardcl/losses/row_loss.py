@@ -63,7 +63,7 @@ class RowLoss(nn.Module):
     A loss of one's own says its :meth:`formula`; what it needs besides projections, by the two class attributes.
 
     Args:
-        temperature: positive and finite.
+        temperature: divisor of the cosines, positive and finite; a loss without one leaves it at 1.
         gather_distributed: whether the images of all processes are contrasted. Each must bring equally many.
         chunk_size: anchors contrasted at a time, which changes memory and time but not the loss; ``None``: so many that
             a matrix of them has 4 MB on a CPU, 256 MB elsewhere.
@@ -75,7 +75,9 @@ class RowLoss(nn.Module):
     uses_features: bool = False
     uses_targets: bool = False
 
-    def __init__(self, temperature: float, gather_distributed: bool = True, chunk_size: int | None = None) -> None:
+    def __init__(
+        self, temperature: float = 1.0, gather_distributed: bool = True, chunk_size: int | None = None
+    ) -> None:
         super().__init__()
         check_treatment(temperature, margin=0.0, temperature_scale=1.0)
         check_chunk_size(chunk_size)
@@ -85,7 +87,7 @@ class RowLoss(nn.Module):
 
     def formula(self, rectangle: Rectangle) -> RowFormula:
         """The row formula for these anchors and keys, as :func:`by_rows` takes it."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no formula(rectangle)")
 
     def forward(
         self,

@@ -84,6 +84,10 @@ class _ByRows(torch.autograd.Function):
             similarity = anchors[first:last] @ every.T
             with torch.set_grad_enabled(any(wanted)):
                 each = row_losses(similarity.requires_grad_(any(wanted)), slice(first, last), *copies)
+            if each.shape != (last - first,):
+                raise Refusal(
+                    f"a row formula gives one number for each of the {last - first} anchors, got {tuple(each.shape)}"
+                )
             losses[first:last] = each.detach()
             if any(wanted):
                 leaves = [similarity, *(copy for copy in copies if copy.requires_grad)]
@@ -110,6 +114,8 @@ class _ByRows(torch.autograd.Function):
 
 def _check_leaves(each: Tensor, leaves: list[Tensor]) -> None:
     """Refuse a formula whose value depends on leaves other than these."""
+    if not each.requires_grad:
+        raise Refusal("a row formula must carry the gradient of the similarities, got a result without: detached?")
     seen, waiting = set(), [each.grad_fn]
     while waiting:
         node = waiting.pop()

@@ -164,3 +164,14 @@ def test_all_rows_are_taken_once():
     by_rows(torch.randn(4096, 4), None, formula)
     assert max(sizes) <= 2**20
     assert sum(sizes) == 4096**2
+
+
+def test_a_formula_gives_one_number_for_each_anchor_and_carries_a_gradient():
+    z = projections().requires_grad_()
+    for formula, shape in ((lambda s, rows: s, r"\(12, 12\)"), (lambda s, rows: s.mean(), r"\(\)")):
+        with pytest.raises(ValueError, match=f"one number for each of the 12 anchors, got {shape}"):
+            by_rows(z, None, formula)
+    with pytest.raises(ValueError, match="must carry the gradient of the similarities"):
+        by_rows(z, None, lambda similarity, rows: similarity.detach().sum(dim=1))
+    with pytest.raises(NotImplementedError, match=r"RowLoss has no formula\(rectangle\)"):
+        RowLoss()(*projections().chunk(2))
