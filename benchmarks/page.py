@@ -81,7 +81,7 @@ is the line "memory given back" under "Training step", beside "ours, plain".
 
 ## Options
 
-`channels_last` is on. `--data.compile true` compiles the views,
+On the command line the callback `ChannelsLast` is on. `--data.compile true` compiles the views,
 `--trainer.callbacks+=lit_hardcl.callbacks.CompileBackbone` the backbone; both take up to a minute at the first step.
 `--trainer.precision bf16-mixed` and `--model.optimizer.fused true` are for GPUs; Lightning refuses a fused optimizer
 together with mixed precision and `gradient_clip_val`. `lit-hardcl profile -c ...` shows where a step of your own run
