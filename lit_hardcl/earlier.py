@@ -6,7 +6,13 @@ MOVED = {  # class paths
     "lit_hardcl.optim.WarmupCosine": "lit_hardcl.schedules.WarmupCosine",
     "lit_hardcl.data.augmentation.Augmentation": "lit_hardcl.views.Augmentation",
     "lit_hardcl.modules.simclr.DifficultPairSimCLR": "lit_hardcl.modules.presets.DifficultPairSimCLR",
+    "lit_hardcl.callbacks.statistics.SimilarityStatistics": "lit_hardcl.SimilarityStatistics",
     "lit_hardcl.report.RunRecord": "lit_hardcl.runs.RunRecord",
+    "lit_hardcl.report.record.RunRecord": "lit_hardcl.runs.RunRecord",
+}
+MOVED |= {
+    f"lit_hardcl.modules.simclr.{name}": f"lit_hardcl.{name}"
+    for name in ("SimCLR", "SimCLRCombined", "SimCLRMargin", "SimCLRRemoval", "SimCLRTemperature")
 }
 GONE = {  # options of this library's modules, and what does their work
     "channels_last": "the callback lit_hardcl.callbacks.ChannelsLast (-c callbacks/channels_last.yaml)",
@@ -24,7 +30,7 @@ def renewed(config: Any) -> Any:
         if name in new:
             new[name] = MOVED.get(new[name], new[name])
     ours = str(new.get("class_path", new.get("_class_path", ""))).startswith("lit_hardcl.")
-    arguments = new.get("init_args", new) if ours else {}
+    arguments = (new.get("init_args", new) or {}) if ours else {}
     for name in GONE.keys() & arguments.keys():
         del arguments[name]
     return new

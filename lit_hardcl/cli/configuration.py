@@ -2,7 +2,6 @@
 
 import warnings
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -53,8 +52,14 @@ def with_shipped_files(args: list[str]) -> list[str]:
 
 
 def shipped(name: str) -> Path | None:
-    """The package's configuration of this name, such as ``quickstart.yaml`` or ``methods/removal.yaml``."""
+    """The package's configuration of this name, such as ``quickstart.yaml`` or ``methods/removal.yaml``.
+
+    Raises:
+        Refusal: for the path that a row of the paper had in an earlier version.
+    """
     inside = name.removeprefix("configs/")
+    if inside != name and not (SHIPPED / inside).is_file() and (SHIPPED / "published" / inside).is_file():
+        raise Refusal(f"{name} is now published/{inside}, the paper's row, or sets/{inside}, data alone")
     return next((file for folder in FOLDERS if (file := SHIPPED / folder / inside).is_file()), None)
 
 
@@ -70,9 +75,3 @@ def _check_spelling(file: Path) -> None:
 def quiet_about_args() -> None:
     """LightningCLI warns of options that are handed over beside those of the process."""
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter is intended")
-
-
-def listed(config: Any, name: str) -> list[Any]:
-    """A value that may be one or several."""
-    value = config.get(name)
-    return value if isinstance(value, list) else [value]

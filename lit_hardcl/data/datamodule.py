@@ -45,7 +45,7 @@ class ContrastiveDataModule(LightningDataModule):
         num_workers: processes that fetch batches; of use for images in files only.
         train_size: number of training images, chosen by seed, of each class its share; None for all.
         mix_fraction: share of the training images mixed with another class (see `mix_classes`).
-        remove_mixed: leave the mixed images out again.
+        remove_mixed: whether the mixed images are left out again.
         imbalance: size of the largest training class over the smallest (see `long_tail`).
         train_indices: original indices of the images to train on, or a text or JSON file with them; None for all.
         seed: of the variants, the order and the views; None for that of Lightning's ``seed_everything``, or else 0.
@@ -54,7 +54,7 @@ class ContrastiveDataModule(LightningDataModule):
         image_size: height and width of the views; None for the data set's own.
         eval_batch_size: of the clean loaders; None for ``batch_size``.
         pin_memory: None for whenever there is a GPU.
-        compile: make the views by ``torch.compile``: faster after a first batch of up to a minute.
+        compile: whether views are made by ``torch.compile``: faster after a first batch of up to a minute.
 
     Raises:
         ValueError: if a value is outside its range; later, if data are missing or fewer than a batch.

@@ -50,7 +50,7 @@ def hard_sets(
         labels: of the images; ``None``: self-supervised.
         ranking: uniform random numbers, of which the largest of a pool are its positives, with labels after adding the
             anchor's own, modulo 1; ``None``: the farthest points are.
-        gather_distributed: let pools hold images of other processes.
+        gather_distributed: whether pools may hold images of other processes.
 
     Raises:
         ValueError: unless every image has ``count`` candidates beside its anchor.

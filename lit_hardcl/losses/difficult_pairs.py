@@ -26,9 +26,9 @@ class DifficultPairLoss(RowLoss):
         pos_high: where an anchor's difficult keys begin, as a fraction of its ranked keys. ``None``: every pair; then
             a margin cancels in the softmax, and removal leaves a constant loss.
         pos_low: where they end; 1 or ``None``: no lower end.
-        margin: added to the cosine of difficult pairs.
-        temperature_scale: multiplies the temperature of difficult pairs; ``inf`` removes them.
-        gather_distributed: contrast with the images of all processes. Each must bring equally many.
+        margin: number added to the cosine of difficult pairs.
+        temperature_scale: factor of the temperature of difficult pairs; ``inf`` removes them.
+        gather_distributed: whether the images of all processes are contrasted. Each must bring equally many.
         chunk_size: anchors contrasted at a time, which changes memory and time but not the loss; ``None``: so many that
             a matrix of them has 4 MB on a CPU, 256 MB elsewhere.
 

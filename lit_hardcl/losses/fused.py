@@ -32,8 +32,8 @@ def fused_nt_xent(
         rectangle: anchors, keys, and the columns of positives and of the anchors themselves.
         difficult: the pairs that are treated; ``None``: none.
         temperature: this and the next two as in :class:`~lit_hardcl.losses.DifficultPairLoss`.
-        margin: added to the cosine of difficult pairs.
-        temperature_scale: multiplies their temperature.
+        margin: number added to the cosine of difficult pairs.
+        temperature_scale: factor of their temperature.
         chunk_size: anchors at a time; ``None`` as there.
     """
     with torch.autocast(rectangle.anchors.device.type, enabled=False), whole_float32():

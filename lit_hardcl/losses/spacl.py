@@ -26,7 +26,7 @@ class SPACLLoss(nn.Module):
         screening_share: the paper's λ_Q, in (0, 1]; 1 keeps every negative.
         screening_similarity: what is summed, never negative. ``"exp"``: exp(cosine / temperature), so that what is
             dropped is a share of the loss's own sum. ``"linear"``: (1 + cosine) / 2, which drops less.
-        gather_distributed: contrast with the negatives of all processes. Each must bring equally many.
+        gather_distributed: whether the negatives of all processes count. Each must bring equally many.
 
     Raises:
         ValueError: if a setting breaks its rule.

@@ -18,8 +18,21 @@ class Joint(Optimizer):
     """
 
     def __init__(self, parts: Sequence[Optimizer]) -> None:
-        self.parts = list(parts)
         super().__init__([group for part in parts for group in part.param_groups], {})
+        self.parts = list(parts)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Refuse a group that would be no part's.
+
+        Raises:
+            Refusal: but while the parts are put together.
+        """
+        if hasattr(self, "parts"):
+            raise Refusal("parameters are added to a part of a joint optimizer, got the whole")
+        super().add_param_group(param_group)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "parts": self.parts}
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Take the closure's gradients, and a step of every part."""

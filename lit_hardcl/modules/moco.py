@@ -74,8 +74,13 @@ class MomentumContrast(Method):
         self._enqueued = 0
 
     def setup(self, stage: str) -> None:
-        """Refuse a precision that the slow encoder would stand still in."""
+        """Refuse a precision that the slow encoder would stand still in, and queues that differ between processes."""
         check_precision(self.trainer.precision)
+        processes = self.trainer.world_size
+        if processes > 1 and not self.criterion.gather_distributed:
+            raise Refusal(
+                f"the queue of {processes} processes needs a criterion with gather_distributed, got one without"
+            )
 
     def objective(self, views: list[Tensor], targets: Int[Tensor, " batch"], batch_idx: int) -> Objective:
         """Contrast the queries with the keys, and queue the keys."""

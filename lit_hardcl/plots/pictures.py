@@ -19,7 +19,7 @@ def similarity_ranking(
     images: Float[Tensor, "keys height width"] | None = None,
     thumbnails: int = 24,
 ) -> Figure:
-    """One anchor's keys in descending similarity, with the selected interval shaded.
+    """One anchor's keys in descending similarity, with the band shaded.
 
     Args:
         similarity: of the anchor to each key, the anchor itself left out.
@@ -69,7 +69,7 @@ def similarity_histogram(
     difficult: Float[Tensor, " difficult_pairs"],
     interval: tuple[float, float] | None = None,
 ) -> Figure:
-    """How the similarities of three kinds of pairs are distributed, with the selected interval shaded.
+    """How the similarities of three kinds of pairs are distributed, with the band shaded.
 
     Each kind has area 1, whatever its number of pairs; a line stands at its mean.
 

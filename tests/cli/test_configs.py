@@ -222,3 +222,9 @@ def test_a_file_in_an_earlier_spelling_is_refused_with_todays(run, tmp_path):
     code, _, errors = run("fit", *TINY, "--model.channels_last", "true")
     assert code == 2
     assert "channels_last is now the callback lit_hardcl.callbacks.ChannelsLast" in errors
+
+
+def test_the_earlier_path_of_a_row_is_refused_with_both_of_todays(run, tmp_path):
+    code, _, errors = run("fit", "-c", "configs/cifar10.yaml")
+    assert code == 2
+    assert "configs/cifar10.yaml is now published/cifar10.yaml, the paper's row, or sets/cifar10.yaml" in errors

@@ -112,3 +112,12 @@ def test_another_number_of_parts_is_refused(what):
     state["parts"].pop()
     with pytest.raises(ValueError, match=f"with the same {what}, {due} of networks .* got {due - 1} in the checkpoint"):
         each.load_state_dict(state)
+
+
+def test_a_group_is_added_to_a_part_only_and_copies_keep_the_parts():
+    first, second = (torch.nn.Parameter(torch.ones(1)) for _ in range(2))
+    joint = Joint([torch.optim.SGD([first], lr=0.1), torch.optim.SGD([second], lr=0.2)])
+    with pytest.raises(ValueError, match="parameters are added to a part of a joint optimizer"):
+        joint.add_param_group({"params": [torch.nn.Parameter(torch.ones(1))]})
+    twin = copy.deepcopy(joint)
+    assert [part.param_groups[0]["lr"] for part in twin.parts] == [0.1, 0.2]
