@@ -21,9 +21,12 @@ class Run:
     @classmethod
     def of(cls, path: Path) -> "Run":
         """The run of a checkpoint or of a folder: its own, its checkpoints' or, of the newest, the one above."""
-        folder = path.parent if path.suffix == ".ckpt" or path.is_file() else path
+        is_file = path.suffix == ".ckpt" or path.is_file()
+        folder = path.parent if is_file else path
         if (folder.parent / "metrics.csv").is_file() or folder.name == "checkpoints":
             return cls(folder.parent, folder)
+        if is_file:  # what lies below its folder is of other runs
+            return cls(folder, folder)
         newest = sorted(folder.glob("*/metrics.csv"), key=lambda file: file.stat().st_mtime)
         if newest and not (folder / "metrics.csv").is_file():
             folder = newest[-1].parent
