@@ -66,10 +66,12 @@ def step(model: torch.nn.Module, settings: dict[str, Any], images: torch.Tensor)
     }
 
 
-def steps(rank: int, all_settings: list[dict[str, Any]]) -> list[dict[str, torch.Tensor]]:
-    """A step of each treatment on this process's half of the images, under DistributedDataParallel."""
+def steps(
+    rank: int, all_settings: list[dict[str, Any]], count: int = 2, images: int = 10
+) -> list[dict[str, torch.Tensor]]:
+    """A step of each treatment on this process's share of the images, under DistributedDataParallel."""
     model = DistributedDataParallel(Both())
-    return [step(model, settings, views().chunk(2, dim=1)[rank]) for settings in all_settings]
+    return [step(model, settings, views(images).chunk(count, dim=1)[rank]) for settings in all_settings]
 
 
 def row_losses(rank: int, count: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -171,9 +173,9 @@ def spacl_step(model: torch.nn.Module, rank: int = 0, processes: int = 1) -> dic
     return {"loss": loss.detach(), "kept": kept, "gradient": torch.cat(gradients)}
 
 
-def spacl_steps(rank: int) -> list[dict[str, torch.Tensor]]:
+def spacl_steps(rank: int, count: int = 2) -> list[dict[str, torch.Tensor]]:
     """A step of each of the settings under DistributedDataParallel."""
-    return [spacl_step(DistributedDataParallel(SPACLStep(settings)), rank, 2) for settings in SPACL_SETTINGS]
+    return [spacl_step(DistributedDataParallel(SPACLStep(settings)), rank, count) for settings in SPACL_SETTINGS]
 
 
 MOCO_SETTINGS: list[dict[str, Any]] = [
@@ -211,6 +213,6 @@ def moco_step(model: torch.nn.Module, rank: int = 0, processes: int = 1) -> dict
     return {"loss": loss.detach(), "gradient": torch.cat(gradients), "queue": queue}
 
 
-def moco_steps(rank: int) -> list[dict[str, torch.Tensor]]:
+def moco_steps(rank: int, count: int = 2) -> list[dict[str, torch.Tensor]]:
     """Three steps of each of the settings under DistributedDataParallel."""
-    return [moco_step(DistributedDataParallel(MoCoStep(settings)), rank, 2) for settings in MOCO_SETTINGS]
+    return [moco_step(DistributedDataParallel(MoCoStep(settings)), rank, count) for settings in MOCO_SETTINGS]

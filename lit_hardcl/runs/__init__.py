@@ -1,6 +1,6 @@
 """What a run leaves behind, and how it is read back."""
 
-from lit_hardcl.runs.layout import Run, log_folder, run_of
+from lit_hardcl.runs.layout import Run, in_order, log_folder, run_of
 from lit_hardcl.runs.logging import log_figure
 from lit_hardcl.runs.reading import differences, logged_similarities, model_config, read_checkpoint, run_config
 from lit_hardcl.runs.record import RunRecord
@@ -11,6 +11,7 @@ __all__ = [
     "RunRecord",
     "Summary",
     "differences",
+    "in_order",
     "log_figure",
     "log_folder",
     "logged_similarities",

@@ -1,5 +1,7 @@
 """A run is found from any of its places, and a checkpoint elsewhere is of no run that lies below it."""
 
+import os
+
 from lit_hardcl.runs import Run
 
 
@@ -18,3 +20,14 @@ def test_a_copied_checkpoint_has_the_folder_it_lies_in(tmp_path):
     (tmp_path / "version_0" / "metrics.csv").write_text("")
     (tmp_path / "copy.ckpt").write_text("")
     assert Run.of(tmp_path / "copy.ckpt") == Run(tmp_path, tmp_path)
+
+
+def test_the_newest_run_is_the_last_begun_though_the_clock_has_jumped_back(tmp_path):
+    for number in (2, 9, 10):
+        folder = tmp_path / "Method-digits" / f"version_{number}" / "checkpoints"
+        folder.mkdir(parents=True)
+        for file in (folder.parent / "metrics.csv", folder / "summary.json"):
+            file.write_text("")
+            os.utime(file, (1e9 / number, 1e9 / number))
+    assert Run.of(tmp_path / "Method-digits").folder.name == "version_10"
+    assert [run.folder.name for run in Run.below(tmp_path)] == ["version_2", "version_9", "version_10"]
