@@ -27,7 +27,7 @@ class StepOutput(NamedTuple):
     """What a step says of its images, one row per view and image, view by view.
 
     Attributes:
-        features: before any head, without gradient.
+        features: rows before any head, without gradient.
         targets: class numbers, -1 where an image has no label.
         indices: row numbers of the images in their data set; ``None``: the batch had none.
     """
@@ -61,7 +61,7 @@ def read_step(outputs: Any, indexed: bool = False) -> StepOutput:
     A foreign step may return one target and one index per image instead of one per row, and leave indices out.
 
     Args:
-        outputs: as Lightning hands it to callbacks.
+        outputs: object that Lightning hands to callbacks.
         indexed: whether indices are needed.
 
     Raises:

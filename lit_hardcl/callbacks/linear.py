@@ -23,8 +23,8 @@ class OnlineLinearProbe(OnlineEvaluator):
 
     Args:
         num_classes: number of classes; ``None``: the data module's ``num_classes``.
-        learning_rate: of Adam, positive.
-        weight_decay: of Adam, not negative.
+        learning_rate: step size of Adam, positive.
+        weight_decay: factor of Adam's L2 penalty, not negative.
         every_n_steps: train the probe on every n-th batch, at least 1.
 
     Raises:

@@ -48,12 +48,13 @@ class ContrastiveDataModule(LightningDataModule):
         remove_mixed: whether the mixed images are left out again.
         imbalance: size of the largest training class over the smallest (see `long_tail`).
         train_indices: original indices of the images to train on, or a text or JSON file with them; None for all.
-        seed: of the variants, the order and the views; None for that of Lightning's ``seed_everything``, or else 0.
+        seed: seed of the variants, the order and the views; None for that of Lightning's ``seed_everything``, or else
+            0.
         download: whether missing data may be downloaded.
         augmentation: the recipe of the random views; None for the data set's own.
         image_size: height and width of the views; None for the data set's own.
-        eval_batch_size: of the clean loaders; None for ``batch_size``.
-        pin_memory: None for whenever there is a GPU.
+        eval_batch_size: batch size of the clean loaders; None for ``batch_size``.
+        pin_memory: whether to pin memory; None for whenever there is a GPU.
         compile: whether views are made by ``torch.compile``: faster after a first batch of up to a minute.
 
     Raises:

@@ -120,7 +120,7 @@ def fit_linear_probe(
     Images without a label (-1) are left out.
 
     Args:
-        features: one row per image.
+        features: rows, one per image.
         targets: classes in 0..num_classes-1, or -1.
         num_classes: number of classes.
         epochs: passes over the images, at least 1.
@@ -129,7 +129,7 @@ def fit_linear_probe(
         standardise: train on features of mean 0 and variance 1, with the rate divided by the root of their number, so
             that one rate fits all widths and scales; the standardisation is folded into the weights that come back.
             False trains on the features as they are with the rate as it is, the usual protocol of publications.
-        seed: of the order of the images.
+        seed: seed of the order of the images.
 
     Raises:
         ValueError: if no image has a label, or a number is not positive.
@@ -181,7 +181,7 @@ def logistic_predict(
         bank: rows with known classes.
         bank_targets: classes, or -1 for rows to leave out.
         max_images: most rows of the bank to fit, evenly spaced.
-        max_iter: of L-BFGS; scikit-learn warns if it is reached.
+        max_iter: iterations of L-BFGS; scikit-learn warns if it is reached.
 
     Raises:
         ValueError: if the bank has labels of fewer than two classes.

@@ -33,7 +33,7 @@ def extract_features(
     """Pass the first view of every batch through ``model`` in evaluation mode; float32 rows on the CPU.
 
     Args:
-        model: from images to features, which are flattened. Its device is used and its mode restored.
+        model: network from images to features, which are flattened. Its device is used and its mode restored.
         batches: positionally ``(views or images, targets, indices)`` once prepared, such as a data loader; without
             indices, images are numbered as they come.
         prepare: turns what ``batches`` yields into that, as a data module's ``on_after_batch_transfer`` does.

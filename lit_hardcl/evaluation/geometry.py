@@ -37,7 +37,7 @@ def uniformity(z: Float[Tensor, "images width"], t: float = 2.0, chunk: int = 10
     all images are one point; the lower, the more evenly they fill the sphere.
 
     Args:
-        z: one row per image.
+        z: rows, one per image.
         t: positive.
         chunk: rows compared with all others at once, which bounds memory.
 

@@ -24,7 +24,7 @@ def pair_logits(
 
     Args:
         similarity: cosines.
-        difficult: which pairs are treated.
+        difficult: True where a pair is treated.
         temperature: positive and finite.
         margin: finite; the paper's σ, positive there.
         temperature_scale: positive, may be infinite; the paper's ρ, below 1 there.
@@ -75,7 +75,7 @@ def nt_xent_rows(
     float32 or better. Infinite for an anchor without a positive.
 
     Args:
-        logits: one row per anchor.
+        logits: rows, one per anchor.
         positives: the column of each anchor's positive or, for several positives in one sum, True where a key is one.
         exclude: True where a key is in neither sum, such as the anchor itself.
     """
@@ -93,7 +93,7 @@ def dcl_rows(
     """NT-Xent without the positive in its denominator (arXiv:2110.06848, Eq. 6): may be negative.
 
     Args:
-        logits: one row per anchor, which needs a key besides its positive.
+        logits: rows, one per anchor, which needs a key besides its positive.
         positives: the column of each anchor's positive.
         exclude: True where a key does not count, such as the anchor itself.
 
@@ -118,10 +118,10 @@ def supcon_rows(
     softmax (Eq. 3). With one positive both are NT-Xent.
 
     Args:
-        logits: one row per anchor.
+        logits: rows, one per anchor.
         positives: True where a key is a positive; each anchor needs one.
         exclude: True where a key does not count, such as the anchor itself.
-        form: where the mean stands.
+        form: place of the mean.
 
     Example:
         >>> rows, both = torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([[True, True, False]])

@@ -51,10 +51,10 @@ def farthest_points(
     Ties and precision as in :func:`hardest_candidate`; no candidate comes twice.
 
     Args:
-        pool: as there.
+        pool: pool, as there.
         start: index of each pool's first point, its anchor.
-        count: how many to choose beside it; a pool in which ``present`` marks no more has no defined result.
-        present: as there.
+        count: number to choose beside it; a pool in which ``present`` marks no more has no defined result.
+        present: mask, as there.
 
     Raises:
         ValueError: unless ``1 <= count <= candidates - 1``.

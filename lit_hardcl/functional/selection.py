@@ -21,10 +21,10 @@ def difficult_pairs(
     tied with ``s_high`` are therefore easy, values tied with ``s_low`` difficult. Nothing here carries a gradient.
 
     Args:
-        similarity: one row per anchor.
-        pos_high: where the band begins, in [0, 1); keys above it pass for the anchor's own class. About one over the
-            number of classes. ``None`` selects every key, whatever ``pos_low`` (the papers' "all pairs" ablation).
-        pos_low: where the band ends, in (0, 1]; keys below it are easy. 1 or ``None``: the band has no lower end.
+        similarity: rows, one per anchor.
+        pos_high: rank where the band begins, in [0, 1); keys above it pass for the anchor's own class. About one over
+            the number of classes. ``None`` selects every key, whatever ``pos_low`` (the papers' "all pairs" ablation).
+        pos_low: rank where the band ends, in (0, 1]; keys below it are easy. 1 or ``None``: the band has no lower end.
         exclude: True where a key does not count, such as the anchor itself. Never marked.
 
     Raises:

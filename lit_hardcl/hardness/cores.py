@@ -57,10 +57,10 @@ def select_core(
     Takes memory for the features alone, and time for the features of a class with each image chosen.
 
     Args:
-        features: one row per image, whose inner products are the similarities: of :func:`mean_direction`.
+        features: rows, one per image, whose inner products are the similarities: of :func:`mean_direction`.
         classes: a number per image: labels, or :func:`latent_classes`.
-        share: of each class, above 0 and below 1; rounded, and at least one image.
-        redundancy: from 0, each image by its similarity to the class alone, to 1.
+        share: part of each class, above 0 and below 1; rounded, and at least one image.
+        redundancy: weight from 0, each image by its similarity to the class alone, to 1.
 
     Returns:
         Rows of the chosen images, ascending. Of equally good images the first is taken.

@@ -21,8 +21,8 @@ class DifficultRows:
         anchors: features.
         keys: features; ``None``: the anchors.
         own: the column of each anchor itself, never marked; ``None``: it is not among the keys.
-        pos_high: as there.
-        pos_low: as there.
+        pos_high: rank, as there.
+        pos_low: rank, as there.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ def chunks(anchors: Shaped[Tensor, "anchors *rest"], keys: int, size: int | None
 
     Args:
         anchors: whose device says how much a chunk may hold.
-        keys: of each anchor.
+        keys: number of keys of each anchor.
         size: anchors at a time; ``None``: so many that a matrix of them has 4 MB of float32 on a CPU, about its
             caches, and 256 MB elsewhere.
     """

@@ -23,9 +23,9 @@ class DifficultPairLoss(RowLoss):
 
     Args:
         temperature: positive and finite.
-        pos_high: where an anchor's difficult keys begin, as a fraction of its ranked keys. ``None``: every pair; then
-            a margin cancels in the softmax, and removal leaves a constant loss.
-        pos_low: where they end; 1 or ``None``: no lower end.
+        pos_high: rank where an anchor's difficult keys begin, as a fraction of its ranked keys. ``None``: every pair;
+            then a margin cancels in the softmax, and removal leaves a constant loss.
+        pos_low: rank where they end; 1 or ``None``: no lower end.
         margin: number added to the cosine of difficult pairs.
         temperature_scale: factor of the temperature of difficult pairs; ``inf`` removes them.
         gather_distributed: whether the images of all processes are contrasted. Each must bring equally many.

@@ -23,7 +23,7 @@ class Objective(NamedTuple):
 
     Attributes:
         loss: whose gradient is taken, and which is logged as ``train_loss``.
-        features: one row per view and image that passed the backbone, view by view.
+        features: rows, one per view and image that passed the backbone, view by view.
         logged: further numbers, by name.
     """
 
@@ -43,10 +43,10 @@ class Method(Safeguarded):
 
     Args:
         backbone: any module from images to features; what it returns is flattened.
-        projection_head: from features to projections; ``None``: a :class:`~lit_hardcl.models.ProjectionHead` as wide
-            as the features, to 128 dims.
-        optimizer: from parameters to an optimizer.
-        scheduler: from an optimizer to a learning-rate scheduler, stepped with every optimizer step.
+        projection_head: network from features to projections; ``None``: a :class:`~lit_hardcl.models.ProjectionHead` as
+            wide as the features, to 128 dims.
+        optimizer: function from parameters to an optimizer.
+        scheduler: function from an optimizer to a learning-rate scheduler, stepped with every optimizer step.
     """
 
     def __init__(
@@ -66,8 +66,8 @@ class Method(Safeguarded):
         """Backbone features of views, before any head: one row per view and image, view by view.
 
         Args:
-            views: of each image, as the data module gives them.
-            backbone: in place of the module's own, such as a slow copy of it.
+            views: views of each image, as the data module gives them.
+            backbone: network in place of the module's own, such as a slow copy of it.
         """
         inputs = torch.cat(views)
         inputs = inputs.to(self.dtype) if inputs.is_floating_point() else inputs  # numbers of words stay whole

@@ -32,15 +32,15 @@ class MomentumContrast(Method):
 
     Args:
         backbone: any module from images to features; what it returns is flattened.
-        criterion: with ``of_rectangle``, such as every :class:`~lit_hardcl.losses.RowLoss` that needs no targets.
-        projection_head: from features to projections; ``None``: a :class:`~lit_hardcl.models.ProjectionHead` as wide
-            as the features, to 128 dims.
-        queue_size: how many earlier keys are kept, at least 0; what is not filled yet does not count. Fewer than the
-            views of an epoch, or an image's own earlier keys are among its negatives.
+        criterion: loss with ``of_rectangle``, such as every :class:`~lit_hardcl.losses.RowLoss` that needs no targets.
+        projection_head: network from features to projections; ``None``: a :class:`~lit_hardcl.models.ProjectionHead` as
+            wide as the features, to 128 dims.
+        queue_size: number of earlier keys that are kept, at least 0; what is not filled yet does not count. Fewer than
+            the views of an epoch, or an image's own earlier keys are among its negatives.
         momentum: share of the old weights that the slow encoder keeps at an optimizer step, in [0, 1). Long trainings
             on ImageNet take 0.999 (arXiv:1911.05722, Sec. 4.1); short ones need less.
-        optimizer: from parameters to an optimizer.
-        scheduler: from an optimizer to a learning-rate scheduler, stepped with every optimizer step.
+        optimizer: function from parameters to an optimizer.
+        scheduler: function from an optimizer to a learning-rate scheduler, stepped with every optimizer step.
 
     Raises:
         Refusal: if a number breaks its rule; in training, unless images have two views.
@@ -141,14 +141,14 @@ class MoCo(MomentumContrast):
     Args:
         backbone: any module from images to features; what it returns is flattened.
         temperature: positive and finite.
-        projection_head: from features to projections; ``None``: a :class:`~lit_hardcl.models.ProjectionHead` as wide
-            as the features, to 128 dims.
-        queue_size: how many earlier keys are kept, at least 0.
+        projection_head: network from features to projections; ``None``: a :class:`~lit_hardcl.models.ProjectionHead` as
+            wide as the features, to 128 dims.
+        queue_size: number of earlier keys that are kept, at least 0.
         momentum: share of the old weights that the slow encoder keeps at an optimizer step, in [0, 1).
         margin: number added to the cosine of difficult pairs.
         temperature_scale: factor of the temperature of difficult pairs; ``inf`` removes them.
-        pos_high: where a query's band begins among its ranked keys, as a fraction; ``None``: every pair.
-        pos_low: where it ends.
+        pos_high: rank where a query's band begins among its ranked keys, as a fraction; ``None``: every pair.
+        pos_low: rank where it ends.
         settings: ``optimizer`` and ``scheduler`` of :class:`MomentumContrast`.
 
     Raises:

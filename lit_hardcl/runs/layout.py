@@ -12,7 +12,7 @@ class Run:
     """A training's folder: ``metrics.csv``, and under ``checkpoints/`` all else.
 
     Attributes:
-        folder: such as ``runs/METHOD-DATASET/version_N``.
+        folder: path such as ``runs/METHOD-DATASET/version_N``.
         checkpoints: folder of ``best.ckpt``, ``last.ckpt``, ``config.yaml`` and ``summary.json``.
     """
 

@@ -28,7 +28,7 @@ def read_checkpoint(path: Path, name: str = "ckpt_path", bare: bool = False) -> 
 
     Args:
         path: the file.
-        name: of the option, for messages.
+        name: name of the option, for messages.
         bare: whether a file of weights that are no Lightning checkpoint will do; they are then its ``state_dict``.
 
     Raises:

@@ -61,10 +61,10 @@ def command(
         overlays: configurations that all runs get after the base.
         variants: overlays and options of each variant of the data; none: the data as they are.
         options: options of ``fit`` that all runs get, by their dotted names.
-        seeds: one run for each; 0, 1, 2 if not given.
+        seeds: numbers, a run for each; 0, 1, 2 if not given.
         baseline: the method that the others are held against; the first one if not given.
-        metric: what the table compares: the linear probe or the nearest neighbours, on frozen features after training
-            (of at most 5,000 images of each split, as in a run's summary) or online.
+        metric: accuracy that the table compares: the linear probe or the nearest neighbours, on frozen features after
+            training (of at most 5,000 images of each split, as in a run's summary) or online.
         jobs: runs at a time; each gets its share of the processor's cores, and all of them the same GPUs.
         wandb_project: log to this W&B project too, the comparison's runs in one group.
         dry_run: check all runs and list those that are not finished, but run none.

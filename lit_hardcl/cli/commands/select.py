@@ -46,19 +46,19 @@ def command(
     The backbone of the checkpoint is the proxy that tells how similar random views of two images are.
 
     Args:
-        checkpoint: of a run of this library, beside its config.yaml; or any file of a backbone's weights.
-        share: of each class, to be given, above 0 and below 1. arXiv:2501.01317 (Fig. 1) took 0.2 of CIFAR-10, 0.95
-            of CIFAR-100, 0.8 of STL-10 and 0.6 of TinyImageNet.
+        checkpoint: file of a run of this library, beside its config.yaml; or any file of a backbone's weights.
+        share: part of each class, to be given, above 0 and below 1. arXiv:2501.01317 (Fig. 1) took 0.2 of CIFAR-10,
+            0.95 of CIFAR-100, 0.8 of STL-10 and 0.6 of TinyImageNet.
         by: classes by k-means on the features, or by the labels.
-        clusters: how many; as many as the data have classes if not given.
+        clusters: number of clusters; as many as the data have classes if not given.
         views: random views of each image.
-        redundancy: how much similarity among the chosen counts against them; 1 is the paper's sum, above 0.5 good for
-            small shares only.
-        seed: of the views and the clusters.
+        redundancy: weight with which similarity among the chosen counts against them; 1 is the paper's sum, above 0.5
+            good for small shares only.
+        seed: seed of the views and the clusters.
         output: JSON file; core.json beside the checkpoint.
         backbone: class or function that makes the backbone; the run's own if its config.yaml lies beside it.
         data: images to choose from; those the run was trained on.
-        prefix: of the backbone's names in the checkpoint, such as `module.encoder.`; found if not given.
+        prefix: beginning of the backbone's names in the checkpoint, such as `module.encoder.`; found if not given.
         classifier: part of the backbone to leave out, such as torchvision's `fc`, since features come before it.
     """
     if share is None or not 0 < share < 1:  # before any image is looked at; the choice itself asks again

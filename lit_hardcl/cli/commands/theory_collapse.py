@@ -31,13 +31,13 @@ def collapse(
     its positive, and all views of the other images are the negatives. Without, all vectors are random.
 
     Args:
-        checkpoint: of a run, with its config.yaml beside it.
-        positives: how many to examine, from the batch's first ones on; 30 ms each with 510 negatives in 128 dimensions.
-        negatives: of each random positive, 510 by default.
-        dim: of the random vectors, 128 by default.
+        checkpoint: file of a run, with its config.yaml beside it.
+        positives: number to examine, from the batch's first ones on; 30 ms each with 510 negatives in 128 dimensions.
+        negatives: number beside each random positive, 510 by default.
+        dim: width of the random vectors, 128 by default.
         tau: temperature of the loss; by default the checkpoint's, or else .5.
         tolerance: degrees up to which the best anchor counts as on its positive.
-        seed: of the random vectors.
+        seed: seed of the random vectors.
         output: the figure's file; none if empty.
 
     Raises:
