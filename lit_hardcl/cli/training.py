@@ -18,7 +18,16 @@ from lit_hardcl.cli.configuration import DEFAULTS, quiet_about_args
 from lit_hardcl.data import ContrastiveDataModule
 from lit_hardcl.earlier import GONE
 from lit_hardcl.errors import Refusal
-from lit_hardcl.runs import RunRecord, differences, model_config, read_checkpoint, run_of, summary_of, yardsticks
+from lit_hardcl.runs import (
+    RunRecord,
+    claim_folder,
+    differences,
+    model_config,
+    read_checkpoint,
+    run_of,
+    summary_of,
+    yardsticks,
+)
 
 
 class Parser(LightningArgumentParser):
@@ -114,6 +123,8 @@ def leaving_nothing(line: CommandLine, stage: str) -> Iterator[None]:
         if isinstance(data, ContrastiveDataModule) and not data.download:
             data.trainer = trainer
             data.setup(stage)
+        if stage == "fit" and trainer.is_global_zero:
+            claim_folder(trainer.logger)
         yield
     except (ValueError, SystemExit) as stop:
         if folder := getattr(trainer.logger, "log_dir", None):  # others might begin a run to tell theirs

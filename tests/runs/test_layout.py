@@ -2,7 +2,9 @@
 
 import os
 
-from lit_hardcl.runs import Run
+from lightning.pytorch.loggers import CSVLogger
+
+from lit_hardcl.runs import Run, claim_folder
 
 
 def test_a_run_is_found_from_its_checkpoint_its_folders_and_the_one_above(tmp_path):
@@ -31,3 +33,22 @@ def test_the_newest_run_is_the_last_begun_though_the_clock_has_jumped_back(tmp_p
             os.utime(file, (1e9 / number, 1e9 / number))
     assert Run.of(tmp_path / "Method-digits").folder.name == "version_10"
     assert [run.folder.name for run in Run.below(tmp_path)] == ["version_2", "version_9", "version_10"]
+
+
+def test_two_runs_that_begin_in_one_moment_have_a_folder_each(tmp_path):
+    class Late(CSVLogger):
+        """Looks at the folder, and is overtaken before it makes its own."""
+
+        def _get_next_version(self):
+            version = super()._get_next_version()
+            if version == 0:
+                claim_folder(first)
+            return version
+
+    first, second = CSVLogger(tmp_path, name="run"), Late(tmp_path, name="run")
+    claim_folder(second)
+    assert [logger.version for logger in (first, second)] == [0, 1]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["version_0", "version_1"]
+    chosen = CSVLogger(tmp_path, name="run", version=1)
+    claim_folder(chosen)
+    assert chosen.version == 1
