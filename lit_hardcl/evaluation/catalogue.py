@@ -14,7 +14,7 @@ from lit_hardcl.evaluation.classify import (
     logistic_predict,
 )
 from lit_hardcl.evaluation.features import Features
-from lit_hardcl.evaluation.geometry import alignment, rank_me, uniformity
+from lit_hardcl.evaluation.geometry import alignment, rank_me, tolerance, uniformity
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,7 @@ CATALOGUE = (
     Statistic("val_logistic_top1", "logistic regression", logistic_top1, "training images", True, is_check=True),
     Statistic("alignment", "alignment", alignment, "pairs", False),
     Statistic("uniformity", "uniformity", uniformity, "features", False),
+    Statistic("tolerance", "tolerance", tolerance, "labels"),
     Statistic("rank_me", "effective rank", rank_me, "features", True, limit=min),
 )
 # What runs log, record and compare of their accuracies.

@@ -1,9 +1,9 @@
-"""How features lie on the sphere: alignment, uniformity and effective rank, none of which needs labels."""
+"""How features lie on the sphere: alignment, uniformity, tolerance and effective rank."""
 
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from lit_hardcl.errors import Refusal
@@ -54,6 +54,23 @@ def uniformity(z: Float[Tensor, "images width"], t: float = 2.0, chunk: int = 10
         later = torch.ones_like(logits, dtype=torch.bool).triu(diagonal=1)
         sums.append(logits.masked_fill(~later, -math.inf).flatten().logsumexp(dim=0))
     return torch.stack(sums).logsumexp(dim=0).item() - math.log(len(rows) * (len(rows) - 1) / 2)
+
+
+@torch.no_grad()
+def tolerance(features: Float[Tensor, "images width"], labels: Int[Tensor, " images"]) -> float:
+    """Mean cosine of two images of one class (arXiv:2012.09740): the price of uniformity is paid here.
+
+    Every such pair counts once; NaN if there is none.
+
+    Example:
+        >>> tolerance(torch.tensor([[2.0, 0.0], [0.0, 1.0], [3.0, 3.0]]), torch.tensor([0, 0, 1]))
+        0.0
+    """
+    classes, of_image, sizes = labels.unique(return_inverse=True, return_counts=True)
+    sums = features.new_zeros(len(classes), features.shape[1], dtype=torch.double)
+    sums.index_add_(0, of_image, unit_vectors(features.double()))
+    pairs = (sizes * (sizes - 1)).sum()
+    return ((sums.square().sum() - len(features)) / pairs).item() if pairs > 0 else math.nan
 
 
 @torch.no_grad()
