@@ -23,6 +23,7 @@ FLOORS = {
     "contract": 1,
     "files": 1,
     "schedules": 1,
+    "trust": 1,
     "distributed": 1,
     "hardness": 2,
     "models": 2,

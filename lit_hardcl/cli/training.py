@@ -28,6 +28,7 @@ from lit_hardcl.runs import (
     summary_of,
     yardsticks,
 )
+from lit_hardcl.trust import check_optimizers
 
 
 class Parser(LightningArgumentParser):
@@ -60,12 +61,18 @@ class CommandLine(LightningCLI):
         )
 
     def before_instantiate_classes(self) -> None:
-        """Name the run after its method and data set, where the logger leaves its name open."""
+        """Look at the optimizers; name the run after its method and data set, where the logger leaves its name open."""
+        self.check_optimizers()
         loggers = self._get(self.config, "trainer").get("logger")
         for logger in loggers if isinstance(loggers, list) else [loggers]:
             arguments = getattr(logger, "init_args", None)
             if arguments is not None and "name" in arguments and arguments.name is None:
                 arguments.name = self.title.replace(" on ", "-")
+
+    def check_optimizers(self) -> None:
+        """Refuse a function where a class is meant: it would be called."""
+        if model := self._get(self.config, "model"):
+            check_optimizers(model.as_dict(), LightningModule, "model")
 
     @property
     def title(self) -> str:
@@ -75,7 +82,9 @@ class CommandLine(LightningCLI):
         return f"{method} on {dataset}" if dataset else method
 
     def before_fit(self) -> None:
-        """Keep the untrained backbone: it is a yardstick."""
+        """Take a folder, and keep the untrained backbone: it is a yardstick."""
+        if self.trainer.is_global_zero:
+            claim_folder(self.trainer.logger)
         self.untrained: nn.Module | None = copy.deepcopy(getattr(self.model, "backbone", None))
 
     def after_fit(self) -> None:
@@ -123,8 +132,6 @@ def leaving_nothing(line: CommandLine, stage: str) -> Iterator[None]:
         if isinstance(data, ContrastiveDataModule) and not data.download:
             data.trainer = trainer
             data.setup(stage)
-        if stage == "fit" and trainer.is_global_zero:
-            claim_folder(trainer.logger)
         yield
     except (ValueError, SystemExit) as stop:
         if folder := getattr(trainer.logger, "log_dir", None):  # others might begin a run to tell theirs
@@ -182,6 +189,7 @@ class Rehearsal(CommandLine):
 
     def instantiate_classes(self) -> None:
         """Build, so that what a class refuses is heard."""
+        self.check_optimizers()
         self.parser.instantiate_classes(self.config)
 
 

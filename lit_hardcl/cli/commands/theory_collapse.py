@@ -24,6 +24,7 @@ def collapse(
     tolerance: float = 5.0,
     seed: int = 0,
     output: str = "theory_collapse.png",
+    trust: str | None = None,
 ) -> None:
     """How far positives are from being the best anchor for the loss, and from the hull of their negatives.
 
@@ -39,6 +40,8 @@ def collapse(
         tolerance: degrees up to which the best anchor counts as on its positive.
         seed: seed of the random vectors.
         output: the figure's file; none if empty.
+        trust: packages whose classes the run's configuration may name, besides this library, torch, torchvision, timm;
+            separated by commas.
 
     Raises:
         ValueError: if a number is out of range, or the checkpoint's loss has no temperature and none is given.
@@ -57,7 +60,7 @@ def collapse(
     elif negatives is not None or dim is not None:
         raise Refusal(f"negatives and dim are a checkpoint's own: leave out negatives={negatives}, dim={dim}")
     else:
-        views, tau = _projected_views(checkpoint, tau)
+        views, tau = _projected_views(checkpoint, tau, trust)
         count, images = min(positives, len(views[0])), np.arange(len(views[0]))
         own = views[1][:count]
         others = np.stack([np.concatenate([view[images != image] for view in views]) for image in range(count)])
@@ -81,9 +84,9 @@ def collapse(
 
 
 @torch.no_grad()
-def _projected_views(checkpoint: Path, tau: float | None) -> tuple[list[Vectors], float]:
+def _projected_views(checkpoint: Path, tau: float | None, trust: str | None) -> tuple[list[Vectors], float]:
     """Unit vectors of every view of a checkpoint's first training batch, and its loss's temperature."""
-    module, data = load_run(checkpoint)
+    module, data = load_run(checkpoint, trust)
     if tau is None:
         tau = getattr(getattr(module, "criterion", None), "temperature", None)
     if tau is None:
