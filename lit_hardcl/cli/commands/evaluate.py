@@ -33,6 +33,7 @@ def command(
     output: str | None = None,
     cache: str | None = None,
     seed: int = 0,
+    trust: str | None = None,
 ) -> None:
     """Evaluate the frozen features of a checkpoint's backbone.
 
