@@ -10,6 +10,7 @@ from lit_hardcl.cli.commands import compare, evaluate, predict, profile, select,
 from lit_hardcl.cli.commands.running import run_command
 from lit_hardcl.cli.configuration import with_shipped_files
 from lit_hardcl.errors import Refusal
+from lit_hardcl.stopping import exit_code, heard, say
 
 COMMANDS = {  # what is no subcommand of LightningCLI: each module's first line says what it is
     "compare": compare,
@@ -33,7 +34,11 @@ def main(args: list[str] | None = None) -> None:
     given = sys.argv[1:] if args is None else args
     debug, given = "--debug" in given, [arg for arg in given if arg != "--debug"]
     try:
-        _run(given)
+        with heard():
+            _run(given)
+    except KeyboardInterrupt as stop:
+        say(stop)
+        sys.exit(exit_code(stop))
     except ValueError as error:
         sentence = refused(error)
         if sentence is None or debug:

@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "lit_hardcl"
 FLOORS = {
     "errors": -1,  # known to all
     "earlier": -1,
+    "stopping": -1,
     "version": -1,
     "functional": 0,
     "theory": 0,

@@ -3,13 +3,12 @@
 import contextlib
 import copy
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
-from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from torch import nn
 
@@ -19,6 +18,7 @@ from lit_hardcl.data import ContrastiveDataModule
 from lit_hardcl.earlier import GONE
 from lit_hardcl.errors import Refusal
 from lit_hardcl.runs import RunRecord, differences, model_config, read_checkpoint, run_of, summary_of, yardsticks
+from lit_hardcl.stopping import SIGTERM
 
 
 class Parser(LightningArgumentParser):
@@ -110,20 +110,30 @@ class CommandLine(LightningCLI):
 def leaving_nothing(line: CommandLine, stage: str) -> Iterator[None]:
     """Look at the data before anything is written, and leave no empty run folder behind an error."""
     data, trainer = line.datamodule, line.trainer
+    SIGTERM.going_on = lambda: going_on(trainer)
     try:
         if isinstance(data, ContrastiveDataModule) and not data.download:
             data.trainer = trainer
             data.setup(stage)
         yield
-    except (ValueError, SystemExit) as stop:
+    except BaseException as stop:
         if folder := getattr(trainer.logger, "log_dir", None):  # others might begin a run to tell theirs
             with contextlib.suppress(OSError):  # not empty, or not there
                 for empty in (folder, *Path(folder).parents[:2]):  # runs/METHOD-DATASET/version_N
                     Path(empty).rmdir()
-        run = run_of(trainer)
-        if isinstance(stop, SystemExit) and run and run.last.exists() and trainer.is_global_zero:
-            print(f"interrupted; the same command with --ckpt_path {run.last} goes on from there", file=sys.stderr)
+        signalled = stop.__context__ if isinstance(stop, SystemExit) else stop  # Lightning makes an exit of a Ctrl-C
+        if isinstance(signalled, KeyboardInterrupt):
+            signalled.add_note(going_on(trainer))
+            raise signalled from None
         raise
+
+
+def going_on(trainer: Trainer) -> str:
+    """How to go on with a training that has not come to its end."""
+    run = run_of(trainer)
+    if run is None or not run.last.exists():
+        return "nothing was saved yet"
+    return f"the same command with --ckpt_path {run.last} goes on from there"
 
 
 def method_name(model: Any) -> str:

@@ -64,7 +64,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(method, run, tmp_path):
         "        if trainer.global_step == 26:\n            raise KeyboardInterrupt\n"
     )
     code, _, errors = run("fit", *longer, "--trainer.logger.save_dir", "killed", "--trainer.callbacks+=killer.Killer")
-    assert code == 1
+    assert code == 130
     (last,) = (tmp_path / "killed").rglob("last.ckpt")
     assert f"--ckpt_path {last.relative_to(tmp_path)}" in errors
     assert run("fit", *longer, "--trainer.logger.save_dir", "resumed", "--ckpt_path", last)[0] == 0
