@@ -27,15 +27,16 @@ class _Sigterm:
         self.patience = 0.0
         self.peers: list[Any] = []
         self.going_on: Callable[[], str] = str
+        self.timer: threading.Timer | None = None
 
     def __call__(self, number: int, frame: Any) -> None:
         first, self.came = not self.came, True
         if first and not self.patience:
             raise Terminated
         if first:
-            timer = threading.Timer(self.patience, self._give_up)
-            timer.daemon = True
-            timer.start()
+            self.timer = threading.Timer(self.patience, self._give_up)
+            self.timer.daemon = True
+            self.timer.start()
 
     def listen(self) -> None:
         """Be the handler again, after somebody else has become it."""
@@ -72,6 +73,8 @@ def heard() -> Iterator[None]:
         raise
     finally:
         SIGTERM.heard = False
+        if SIGTERM.timer:
+            SIGTERM.timer.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
 
