@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
+from zipfile import is_zipfile
 
 import yaml
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
@@ -122,8 +123,9 @@ def leaving_nothing(line: CommandLine, stage: str) -> Iterator[None]:
                 for empty in (folder, *Path(folder).parents[:2]):  # runs/METHOD-DATASET/version_N
                     Path(empty).rmdir()
         signalled = stop.__context__ if isinstance(stop, SystemExit) else stop  # Lightning makes an exit of a Ctrl-C
+        if stage == "fit" and not isinstance(stop, Refusal):
+            (signalled or stop).add_note(going_on(trainer))
         if isinstance(signalled, KeyboardInterrupt):
-            signalled.add_note(going_on(trainer))
             raise signalled from None
         raise
 
@@ -131,9 +133,9 @@ def leaving_nothing(line: CommandLine, stage: str) -> Iterator[None]:
 def going_on(trainer: Trainer) -> str:
     """How to go on with a training that has not come to its end."""
     run = run_of(trainer)
-    if run is None or not run.last.exists():
-        return "nothing was saved yet"
-    return f"the same command with --ckpt_path {run.last} goes on from there"
+    files = [run.last, run.last.with_name("best.ckpt")] if run else []
+    whole = next((file for file in files if is_zipfile(file)), None)  # not one that a full disk has cut off
+    return f"the same command with --ckpt_path {whole} goes on from there" if whole else "nothing was saved yet"
 
 
 def method_name(model: Any) -> str:

@@ -86,7 +86,10 @@ class RunRecord(SaveConfigCallback):
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """End the other processes, before Lightning takes their end for a failure and kills this one."""
         SIGTERM.patience = 0.0
-        end_peers(SIGTERM.peers)
+        for code in end_peers(SIGTERM.peers):
+            if not isinstance(exception, KeyboardInterrupt):
+                how = f"was killed by signal {-code}" if code < 0 else f"had exit code {code}"
+                exception.add_note(f"a process {how}")
         getattr(trainer.strategy.launcher, "procs", []).clear()
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -98,7 +98,7 @@ def command(
                 if error:
                     failures.append(training.name)
                 _write(planned, first, metric, folder, of_data)
-    except KeyboardInterrupt as stop:
+    except (KeyboardInterrupt, OSError) as stop:
         stop.add_note("the same command goes on from there")
         raise
     table = folder / "results.md"
