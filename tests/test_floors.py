@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "lit_hardcl"
 FLOORS = {
     "errors": -1,  # known to all
     "earlier": -1,
+    "stopping": -1,
     "version": -1,
     "functional": 0,
     "theory": 0,

@@ -3,13 +3,13 @@
 import contextlib
 import copy
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
+from zipfile import is_zipfile
 
 import yaml
-from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from torch import nn
 
@@ -28,6 +28,7 @@ from lit_hardcl.runs import (
     summary_of,
     yardsticks,
 )
+from lit_hardcl.stopping import SIGTERM
 from lit_hardcl.trust import check_optimizers
 
 
@@ -128,20 +129,31 @@ class CommandLine(LightningCLI):
 def leaving_nothing(line: CommandLine, stage: str) -> Iterator[None]:
     """Look at the data before anything is written, and leave no empty run folder behind an error."""
     data, trainer = line.datamodule, line.trainer
+    SIGTERM.going_on = lambda: going_on(trainer)
     try:
         if isinstance(data, ContrastiveDataModule) and not data.download:
             data.trainer = trainer
             data.setup(stage)
         yield
-    except (ValueError, SystemExit) as stop:
+    except BaseException as stop:
         if folder := getattr(trainer.logger, "log_dir", None):  # others might begin a run to tell theirs
             with contextlib.suppress(OSError):  # not empty, or not there
                 for empty in (folder, *Path(folder).parents[:2]):  # runs/METHOD-DATASET/version_N
                     Path(empty).rmdir()
-        run = run_of(trainer)
-        if isinstance(stop, SystemExit) and run and run.last.exists() and trainer.is_global_zero:
-            print(f"interrupted; the same command with --ckpt_path {run.last} goes on from there", file=sys.stderr)
+        signalled = stop.__context__ if isinstance(stop, SystemExit) else stop  # Lightning makes an exit of a Ctrl-C
+        if stage == "fit" and not isinstance(stop, Refusal):
+            (signalled or stop).add_note(going_on(trainer))
+        if isinstance(signalled, KeyboardInterrupt):
+            raise signalled from None
         raise
+
+
+def going_on(trainer: Trainer) -> str:
+    """How to go on with a training that has not come to its end."""
+    run = run_of(trainer)
+    files = [run.last, run.last.with_name("best.ckpt")] if run else []
+    whole = next((file for file in files if is_zipfile(file)), None)  # not one that a full disk has cut off
+    return f"the same command with --ckpt_path {whole} goes on from there" if whole else "nothing was saved yet"
 
 
 def method_name(model: Any) -> str:

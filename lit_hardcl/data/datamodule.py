@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, DistributedSampler
 
 from lit_hardcl.contract import Batch
 from lit_hardcl.data.images import Images
-from lit_hardcl.data.loading import CleanBatches, RandomBatches, TrainingSampler, as_fetched
+from lit_hardcl.data.loading import CleanBatches, RandomBatches, TrainingLoader, TrainingSampler, as_fetched
 from lit_hardcl.data.raw_batch import Making
 from lit_hardcl.data.reload import ReloadOnce
 from lit_hardcl.data.sets import data_set
@@ -34,7 +34,7 @@ class ContrastiveDataModule(LightningDataModule):
 
     Every loader's batches reach a module as `Batch`. The held-out images are the data set's own test split and never
     trained on. The images' order and random views depend on the seed and the epoch alone: not on the number of
-    processes or workers, nor on whether a run was resumed from the end of an epoch.
+    processes or workers, nor on whether a run was resumed.
 
     Args:
         dataset: name in `DATASETS`, or the import path of a `DataSet` of your own, such as ``mine.SET``.
@@ -109,7 +109,8 @@ class ContrastiveDataModule(LightningDataModule):
         check_at_least(1, num_views=num_views, eval_batch_size=self.eval_batch_size)
         check_at_least(8, image_size=self.image_size)
         self._kept: Tensor | None = None
-        self._sampler: TrainingSampler | None = None
+        self._training: TrainingLoader | None = None
+        self._within: dict[str, int] | None = None  # an epoch, as a checkpoint has it
         self._reload = ReloadOnce()
 
     @property
@@ -168,8 +169,8 @@ class ContrastiveDataModule(LightningDataModule):
         rows = self._rows(kept)
         check_a_batch_fits(len(rows), self._processes()[0], self.batch_size)
         self._kept = kept
-        if self._sampler is not None:
-            self._sampler.rows = rows
+        if self._training is not None:
+            self._training.sampler.rows = rows  # type: ignore[attr-defined]
         if self.trainer is not None:
             self._reload.ask(self.trainer)
 
@@ -180,6 +181,7 @@ class ContrastiveDataModule(LightningDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         """Read the images that the stage needs, so that whatever is wrong with them shows before any training."""
+        self._within = None
         if stage in (None, "fit"):
             check_a_batch_fits(len(self._rows(self._kept)), self._processes()[0], self.batch_size)
         if not self.held_out_images.source.decodes:
@@ -191,10 +193,14 @@ class ContrastiveDataModule(LightningDataModule):
         self._reload.done(self.trainer)
         rows = self._rows(self._kept)
         check_a_batch_fits(len(rows), self._processes()[0], self.batch_size)
-        processes, rank = self._processes()
-        self._sampler = TrainingSampler(rows, processes, rank, self.seed)
+        sampler = TrainingSampler(rows, *self._processes(), self.seed)
         batches = RandomBatches(self.train_images, self.making, self.num_views, self.seed)
-        return self._loader(dataset=batches, batch_size=self.batch_size, sampler=self._sampler, drop_last=True)
+        self._training = self._loader(
+            TrainingLoader, dataset=batches, batch_size=self.batch_size, sampler=sampler, drop_last=True
+        )
+        if self._within is not None:  # Lightning, too, would have it loaded, but not where schedules ask for its length
+            self._training.load_state_dict(self._within)
+        return self._training
 
     def clean_train_dataloader(self) -> DataLoader:
         """Load clean views of all training images in their own order, whichever are kept."""
@@ -213,12 +219,12 @@ class ContrastiveDataModule(LightningDataModule):
         return Batch(batch.views(self.making), batch.targets, batch.indices)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the original indices that are kept, so that a resumed run trains on the same images."""
-        return {"kept": self._kept}
+        """Return the original indices that are kept and the place in the epoch, where a resumed run goes on."""
+        return {"kept": self._kept, "within": None if self._training is None else self._training.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Keep what was kept, without a look at the training images, which `test` and `predict` need not have."""
-        self._kept = state_dict["kept"]
+        self._kept, self._within = state_dict["kept"], state_dict.get("within")
 
     def _rows(self, kept: Tensor | None) -> Int64[Tensor, " rows"]:
         return torch.arange(len(self.train_images)) if kept is None else rows_of(self.train_images, kept)
@@ -234,9 +240,9 @@ class ContrastiveDataModule(LightningDataModule):
             sampler = DistributedSampler(batches, num_replicas=processes, rank=rank, shuffle=False)
         return self._loader(dataset=batches, batch_size=self.eval_batch_size, sampler=sampler)
 
-    def _loader(self, **settings: Any) -> DataLoader:
+    def _loader(self, kind: type[DataLoader] = DataLoader, **settings: Any) -> Any:
         # Keywords only: Lightning rebuilds the loaders of predict from their attributes.
-        return DataLoader(
+        return kind(
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=self.pin_memory,

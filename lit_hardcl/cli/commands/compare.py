@@ -1,7 +1,6 @@
 """``lit-hardcl compare``: methods x variants x seeds from one YAML, their table and their figures."""
 
 import os
-import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -92,8 +91,6 @@ def command(
         print("\n".join(training.name for training in planned if summary_of(training) is None))
         return
     failures = []
-    # An exit, unlike a signal, is seen by run_all, which stops the runs.
-    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         with alone_in(folder) as lock:
             for number, (training, error) in enumerate(run_all(planned, jobs, lock), start=1):
@@ -101,10 +98,9 @@ def command(
                 if error:
                     failures.append(training.name)
                 _write(planned, first, metric, folder, of_data)
-    except KeyboardInterrupt:
-        raise SystemExit("interrupted; the same command goes on from there") from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    except (KeyboardInterrupt, OSError) as stop:
+        stop.add_note("the same command goes on from there")
+        raise
     table = folder / "results.md"
     print("\n" + table.read_text() if table.is_file() else "\nno run has finished")
     if failures:
