@@ -1,6 +1,7 @@
-"""Learning-rate schedules that a configuration file can name."""
+"""Learning-rate schedules that a configuration file can name, and what is refused of anybody's rates."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
@@ -8,6 +9,32 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from lit_hardcl.errors import Refusal
+
+
+def made(what: str, make: Callable[[Any], Any], of: Any) -> Any:
+    """What the settings make: an optimizer of parameters, or a schedule of an optimizer.
+
+    Raises:
+        Refusal: with the words of whoever refuses the settings, or if they are taken though no descent follows: a
+            learning rate or weight decay that is negative or infinite, a momentum outside [0, 1), a NaN, a schedule's
+            ``gamma`` that is not above 0 or its ``step_size`` or ``T_max`` below 1.
+    """
+    try:
+        found = make(of)
+    except (ArithmeticError, TypeError, ValueError) as error:
+        raise Refusal(f"the {what} refuses its settings: {error}") from error
+    for group in getattr(getattr(found, "optimizer", found), "param_groups", []):
+        for name, value in group.items():
+            limit = _BELOW.get(name)
+            if (limit is not None and not 0 <= value < limit) or (isinstance(value, float) and math.isnan(value)):
+                raise Refusal(f"{name} of the {what} must be in [0, {limit or math.inf}), got {value}")
+    for name, value in vars(found).items():
+        if (name in ("step_size", "T_max") and not value >= 1) or (name == "gamma" and not 0 < value < math.inf):
+            raise Refusal(f"{name} of the {what} must be {'above 0' if name == 'gamma' else 'at least 1'}, got {value}")
+    return found
+
+
+_BELOW = {"lr": math.inf, "weight_decay": math.inf, "momentum": 1}
 
 
 class WarmupCosine(LRScheduler):

@@ -64,6 +64,12 @@ def check_chunk_size(chunk_size: int | None) -> None:
         raise Refusal(f"chunk_size must be at least 1, or None to suit the memory, got {chunk_size}")
 
 
+def check_floating(*embeddings: Tensor) -> None:
+    """Raise a refusal of whole or complex numbers, which carry no gradient of a cosine."""
+    if wrong := [rows.dtype for rows in embeddings if not rows.is_floating_point()]:
+        raise Refusal(f"projections and features must be floating-point numbers, got {wrong[0]}: call .float()")
+
+
 class _ByRows(torch.autograd.Function):
     """The loss of unit vectors; its gradients are made with it and wait for backward."""
 
@@ -91,8 +97,7 @@ class _ByRows(torch.autograd.Function):
             losses[first:last] = each.detach()
             if any(wanted):
                 leaves = [similarity, *(copy for copy in copies if copy.requires_grad)]
-                if first == 0:
-                    _check_leaves(each, leaves)
+                _check_leaves(each, leaves)
                 share = each.new_full(each.shape, 1 / len(anchors))
                 slope, *slopes = torch.autograd.grad(each, leaves, share, allow_unused=True)
                 if slope is not None:

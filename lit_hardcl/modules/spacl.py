@@ -23,7 +23,7 @@ from lit_hardcl.models.heads import output_width
 from lit_hardcl.models.momentum import check_momentum, check_precision, follow, momentum_copy
 from lit_hardcl.modules.joint import Joint, JointSchedule
 from lit_hardcl.modules.method import Method, Objective, OptimizerCallable, SchedulerCallable
-from lit_hardcl.schedules import WarmupCosine
+from lit_hardcl.schedules import WarmupCosine, made
 from lit_hardcl.views.draws import generator_of
 
 
@@ -128,9 +128,11 @@ class SPACL(Method):
         """The encoder's, the generator's and the discriminator's optimizer as one, and their schedules."""
         encoder = chain(self.backbone.parameters(), self.projection_head.parameters())
         players = [player for player in (self.generator, self.discriminator) if player is not None]
-        optimizers = [self.optimizer(encoder)] + [self.adversary_optimizer(each.parameters()) for each in players]
+        optimizers = [made("optimizer", self.optimizer, encoder)]
+        optimizers += [made("adversary_optimizer", self.adversary_optimizer, each.parameters()) for each in players]
         makers = [self.scheduler] + [self.adversary_scheduler] * len(players)
-        schedules = [make(each) for make, each in zip(makers, optimizers, strict=True) if make is not None]
+        pairs = zip(makers, optimizers, strict=True)
+        schedules = [made("scheduler", make, each) for make, each in pairs if make is not None]
         joint = Joint(optimizers)
         return self.scheduled(joint, JointSchedule(joint, schedules) if schedules else None)
 

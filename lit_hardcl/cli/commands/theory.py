@@ -191,6 +191,10 @@ def remedies(structure: Structure | None = None, output: str = "theory_remedies.
         rows.append([words, *(f"{row[pair]:.6g}" if pair in row else "-" for row in columns.values())])
     print_table(["", *columns], rows)
     gap, n_d = chosen["gamma"] - chosen["beta"], chosen["n_d"]
+    if n_d == 0:
+        print("\nn_d = 0: without difficult samples there is nothing to remedy, and no remedy pays")
+        save_figure(plots.remedy_bars(margins, temperatures, KINDS), output)
+        return
     print(f"\nremoval pays where gamma - beta, here {gap:.4g}, exceeds")
     thresholds = {
         "as stated, against Thm 3.4 as stated": theory.removal_threshold_printed(**chosen),
