@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import Refusal, check_whole
 
 
 def made(what: str, make: Callable[[Any], Any], of: Any) -> Any:
@@ -59,8 +59,7 @@ class WarmupCosine(LRScheduler):
     def __init__(self, optimizer: Optimizer, warmup_ratio: float = 0.05, total_steps: int | None = None) -> None:
         if not 0 <= warmup_ratio < 1:
             raise Refusal(f"warmup_ratio must be in [0, 1), got {warmup_ratio}")
-        if total_steps is not None and total_steps < 1:
-            raise Refusal(f"total_steps must be at least 1, got {total_steps}")
+        check_whole(1, total_steps=total_steps)
         self.warmup_ratio = warmup_ratio
         self.total_steps = total_steps
         self._is_open = total_steps is None

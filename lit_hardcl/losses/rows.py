@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import Refusal, is_whole
 from lit_hardcl.functional.similarity import unit_vectors, whole_float32
 from lit_hardcl.hardness import chunks
 
@@ -60,7 +60,7 @@ def as_asked(*roots: Tensor | None) -> list[Tensor | None]:
 
 def check_chunk_size(chunk_size: int | None) -> None:
     """Raise a refusal unless some anchors are in a chunk."""
-    if chunk_size is not None and chunk_size < 1:
+    if chunk_size is not None and not is_whole(chunk_size):
         raise Refusal(f"chunk_size must be at least 1, or None to suit the memory, got {chunk_size}")
 
 

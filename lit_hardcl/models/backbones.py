@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import resnet
 
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import Refusal, check_whole
 
 _STAGES: dict[int, tuple[type[nn.Module], list[int]]] = {
     10: (resnet.BasicBlock, [1, 1, 1, 1]),
@@ -39,8 +39,7 @@ class ResNet(resnet.ResNet):
             raise Refusal(f"depth must be one of {sorted(_STAGES)}, got {depth}")
         if stem not in ("small", "imagenet"):
             raise Refusal(f"stem must be 'small' or 'imagenet', got {stem!r}")
-        if width < 1 or in_channels < 1:
-            raise Refusal(f"width and in_channels must be at least 1, got {width} and {in_channels}")
+        check_whole(1, width=width, in_channels=in_channels)
         block, blocks = _STAGES[depth]
         with torch.device("meta"):  # for torchvision's structure only: every layer with weights is made anew below
             super().__init__(block, blocks)

@@ -12,7 +12,7 @@ from torch.profiler import record_function
 
 from lit_hardcl import distributed
 from lit_hardcl.distributed import Keys
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import Refusal, check_whole, is_whole
 from lit_hardcl.functional import unit_vectors
 from lit_hardcl.functional.pools import check_share
 from lit_hardcl.hardness import hard_sets
@@ -98,8 +98,10 @@ class SPACL(Method):
         _check_choice("key_encoder", key_encoder, "shared", "momentum")
         _check_choice("supervision", supervision, "none", "labels", "coarse")
         check_share(screening_share)
-        if positives < 1:
-            raise Refusal(f"positives must be at least 1, got {positives}")
+        check_whole(1, positives=positives)
+        check_whole(-(2**63), seed=seed)
+        if coarse_targets is not None and not all(is_whole(each, 0) for each in coarse_targets):
+            raise Refusal(f"coarse_targets must be whole numbers from 0 up, got {coarse_targets}")
         check_momentum(momentum)
         share = screening_share if screening else 1.0
         super().__init__(backbone, projection_head, optimizer, scheduler)
