@@ -100,17 +100,15 @@ WHOLE = (math.nan, math.inf, -math.inf, 2.5, True, "3", -(2**70), 2**70)  # no w
 REAL = (math.nan, math.inf, -math.inf, 1e300, -1e300, "3")
 MEANT = {("temperature_scale", math.inf), ("temperature_scale", 1e300), ("imbalance", 1e300)}  # these are something
 TEXT = ("dataset", "train_indices")  # no numbers, or another test's
+OTHER = ("ArrayLike", "Literal", "NDArray", "Tensor")
 
 
 def numbers(call):
     """The numeric arguments of a call, and whether each is a whole one."""
     for name, parameter in inspect.signature(call).parameters.items():
         kind = str(parameter.annotation)
-        if name not in TEXT and not any(
-            other in kind for other in ("Tensor", "NDArray", "Sequence", "Literal", "ArrayLike")
-        ):
-            if "float" in kind or "int" in kind:
-                yield name, "float" not in kind, kind
+        if name not in TEXT and not any(other in kind for other in OTHER) and ("float" in kind or "int" in kind):
+            yield name, "float" not in kind, kind
 
 
 def wrapped(value, name, kind):
@@ -136,7 +134,6 @@ def test_no_argument_takes_what_is_no_such_number(call, good, name, whole, kind,
             continue
         with pytest.raises((Refusal, TypeError) if value == "3" else Refusal):
             call(**{**good, name: wrapped(value, name, kind)})
-            pytest.fail(f"{name}={value!r} was taken")
 
 
 def test_hundreds_are_tried():

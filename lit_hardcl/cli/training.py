@@ -117,7 +117,7 @@ def leaving_nothing(line: CommandLine, stage: str) -> Iterator[None]:
             data.trainer = trainer
             data.setup(stage)
         yield
-    except (ValueError, SystemExit) as stop:
+    except (Exception, SystemExit) as stop:
         if folder := getattr(trainer.logger, "log_dir", None):  # others might begin a run to tell theirs
             with contextlib.suppress(OSError):  # not empty, or not there
                 for empty in (folder, *Path(folder).parents[:2]):  # runs/METHOD-DATASET/version_N

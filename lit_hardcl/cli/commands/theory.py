@@ -61,7 +61,9 @@ def graph(
             f"the theory needs 0 <= beta < gamma < alpha < 1, this run has {_listed(levels)}: its bounds say nothing "
             "about it. Give --alpha, --beta or --gamma to put a number of your own in the place of a measured one"
         )
-    chosen: dict[str, Any] = {"n": n, "r": r, "n_d": round(0.08 * n) if n_d is None else n_d, **levels}
+    chosen: dict[str, Any] = {"n": n, "r": r, "n_d": n_d, **levels}
+    if n_d is None:
+        chosen["n_d"] = round(0.08 * min(n, 2**63))  # more are refused
     theory.degrees(**chosen)  # refuses what is no graph
     print(f"{r + 1} classes of n = {n} samples, n_d = {chosen['n_d']} of each difficult; {_listed(levels)}\n")
     return chosen
