@@ -23,7 +23,7 @@ LEAST = {  # of the trainer's numbers for which Lightning has no rule: it divide
     "min_steps": 0,
     "num_sanity_val_steps": -1,
 }
-MOST_PROCESSES = 256  # of a CPU, all started at once
+MOST_PROCESSES = 256  # on a CPU all are started at once
 NOTHING = ("max_epochs", "max_steps", "limit_train_batches", "val_check_interval")
 ELSEWHERE = (ValueError, TypeError, RuntimeError, ImportError, MisconfigurationException)
 
@@ -44,8 +44,8 @@ def check_trainer(settings: Any) -> None:
     if isinstance(longest := settings.get("max_time"), dict) and timedelta(**longest) <= timedelta():
         raise Refusal(f"trainer.max_time must be above 0, got {longest}")
     devices = str(settings.get("devices"))
-    if settings.get("accelerator") == "cpu" and devices.isdecimal() and int(devices) > MOST_PROCESSES:
-        raise Refusal(f"trainer.devices must be at most {MOST_PROCESSES} processes of a CPU, got {devices}")
+    if devices.isdecimal() and int(devices) > MOST_PROCESSES:
+        raise Refusal(f"trainer.devices must be at most {MOST_PROCESSES} processes of a machine, got {devices}")
 
 
 def check_read(args: list[str], option: str, *harmless: str) -> None:
@@ -91,6 +91,7 @@ class OneSentence(jsonargparse.ArgumentParser):
     def shortened(self, message: str) -> str:
         """The option, what it must be, and its value."""
         words = re.sub(r"<class '(?:\w+\.)*(\w+)'>|typing\.(?=Literal)", r"\1", message)
+        words = words.replace("Unrecognized", "unrecognized")
         if unknown := re.search(r"unrecognized arguments: (--[^\s=]+)", words):
             near = difflib.get_close_matches(unknown[1], self._option_string_actions, 1)
             return words + (f"; did you mean {near[0]}?" if near else f"; {self.prog} --help lists them")
@@ -101,13 +102,13 @@ class OneSentence(jsonargparse.ArgumentParser):
         words = re.sub(r"NestedArg\(key=.*, val='?(.*?)'?\)$", r"\1", words, flags=re.M)
         found = re.search(r"G(?:ot|iven) value: (.*?)(?:\. Got value.*)?$", words, re.M)
         value = found[1] if found else ""
-        if unknown := re.search(r"Option '(\S+)' is not accepted", words):
+        if unknown := re.search(r"(?:Option|Key) '(\S+)' is not (?:accepted|expected)", words):
             return f"{option} has no option {unknown[1]}, got {value}"
         if missing := re.search(r"No module named '\S+'|module '\S+' has no attribute '\S+'", words):
             return f"{option} names what cannot be imported, {missing[0]}, got {value}"
         rules = re.findall(
             r"(?:Expected|Import path does not correspond to) an? (.+?)(?:\. Got value.*)?$", words, re.M
         )
-        rules = [rule for rule in dict.fromkeys(rules) if not rule.startswith(("NoneType", "path but"))]
+        rules = [rule for rule in dict.fromkeys(rules) if not rule.startswith(("NoneType", "path but", "config path"))]
         rules = ["a known class or the import path of one" if rule.startswith("dot import") else rule for rule in rules]
         return f"{option} must be {' or '.join(rules)}, got {value}" if rules else " ".join(words.split())

@@ -44,8 +44,15 @@ class Safeguarded(pl.LightningModule):
             self._stop_if_failed()
 
     def on_fit_start(self) -> None:
-        """Forget what an earlier training came to."""
+        """Forget what an earlier training came to.
+
+        Raises:
+            Refusal: if the trainer's ``gradient_clip_val`` is negative or NaN: the steps would go uphill.
+        """
         self._failed_at = torch.tensor(math.inf)
+        clip = self.trainer.gradient_clip_val
+        if clip is not None and not clip >= 0:
+            raise Refusal(f"gradient_clip_val must be at least 0, got {clip}: steps would go uphill")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse to write weights that a NaN has reached.

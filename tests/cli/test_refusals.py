@@ -22,7 +22,7 @@ def test_what_lightning_says_below_anybodys_code_is_not_taken_for_its_refusal():
     assert "Lightning: `max_epochs` must be" in said_by_lightning(raised(lambda: Trainer(max_epochs=-2)))
 
 
-def test_the_sums_of_lightnings_own_defaults_are_taken():
+def test_numbers_that_lightning_knows_what_to_do_with_are_taken():
     check_trainer(
         {"accumulate_grad_batches": 1, "max_epochs": -1, "gradient_clip_val": float("inf"), "devices": "auto"}
     )
