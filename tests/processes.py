@@ -216,3 +216,16 @@ def moco_step(model: torch.nn.Module, rank: int = 0, processes: int = 1) -> dict
 def moco_steps(rank: int, count: int = 2) -> list[dict[str, torch.Tensor]]:
     """Three steps of each of the settings under DistributedDataParallel."""
     return [moco_step(DistributedDataParallel(MoCoStep(settings)), rank, count) for settings in MOCO_SETTINGS]
+
+
+def watched(rank: int) -> list[int]:
+    """Whether this process stops at its third step, at which only the first process's loss is no number."""
+    from lit_hardcl.modules.safeguards import Safeguarded
+
+    module = Safeguarded()
+    for loss in (1.0, 2.0, float("nan") if rank == 0 else 3.0):
+        try:
+            module.watch(torch.tensor(loss))
+        except ValueError as stop:
+            return [int(loss != 1.0), int("stopped being finite at step" in str(stop))]
+    return [0, 0]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lit_hardcl.callbacks.loaders import KeptImages
 from lit_hardcl.callbacks.scoring import Scoring
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import Refusal, check_whole, is_whole
 from lit_hardcl.hardness.choosing import check_classes, check_shares, hardest, shares
 from lit_hardcl.hardness.image_scores import ImageScores
 from lit_hardcl.hardness.score_files import write_scores
@@ -94,7 +94,12 @@ class DifficultyFilter(pl.Callback):
         first = 0 if score == "given" else 1
         if score not in ("pairs", "margin", "given"):
             raise Refusal(f"score must be 'pairs', 'margin' or 'given', got {score!r}")
-        if not at_epochs or at_epochs[0] < first or sorted(set(at_epochs)) != list(at_epochs):
+        check_whole(0, restore_at=restore_at)
+        if (
+            not at_epochs
+            or not all(is_whole(each, first) for each in at_epochs)
+            or sorted(set(at_epochs)) != list(at_epochs)
+        ):
             raise Refusal(
                 f"at_epochs must name one or more epochs, ascending, from {first} on for {score!r}, got {at_epochs}"
             )

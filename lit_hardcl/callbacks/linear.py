@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from lit_hardcl import distributed
 from lit_hardcl.callbacks.online import OnlineEvaluator
 from lit_hardcl.contract import read_step
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import Refusal, check_positive, check_whole
 
 
 class OnlineLinearProbe(OnlineEvaluator):
@@ -42,11 +42,10 @@ class OnlineLinearProbe(OnlineEvaluator):
         every_n_steps: int = 1,
     ) -> None:
         super().__init__(num_classes)
-        if not learning_rate > 0 or not weight_decay >= 0 or every_n_steps < 1:
-            raise Refusal(
-                "learning_rate must be positive, weight_decay not negative and every_n_steps at least 1, got "
-                f"{learning_rate}, {weight_decay} and {every_n_steps}"
-            )
+        check_positive(learning_rate=learning_rate)
+        check_whole(1, every_n_steps=every_n_steps)
+        if weight_decay != 0:
+            check_positive(weight_decay=weight_decay)
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.every_n_steps = every_n_steps

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lit_hardcl import distributed
 from lit_hardcl.contract import read_step
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import Refusal, check_whole
 from lit_hardcl.evaluation import (
     Features,
     SimilarityLevels,
@@ -71,11 +71,9 @@ class SimilarityStatistics(pl.Callback):
         figure: bool = True,
         seed: int = 0,
     ) -> None:
-        if subset_size < 4 or every_n_epochs < 1 or every_n_steps < 1:
-            raise Refusal(
-                "subset_size must be at least 4, every_n_epochs and every_n_steps at least 1, got "
-                f"{subset_size}, {every_n_epochs} and {every_n_steps}"
-            )
+        check_whole(4, subset_size=subset_size)
+        check_whole(1, every_n_epochs=every_n_epochs, every_n_steps=every_n_steps)
+        check_whole(-(2**63), seed=seed)
         if not 0 < hardest_share < 1:
             raise Refusal(f"hardest_share must be in (0, 1), got {hardest_share}")
         check_own_band(pos_high, pos_low)

@@ -5,7 +5,7 @@ import copy
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from zipfile import is_zipfile
 
 import yaml
@@ -15,6 +15,7 @@ from torch import nn
 
 from lit_hardcl import modules
 from lit_hardcl.cli.configuration import DEFAULTS, quiet_about_args
+from lit_hardcl.cli.refusals import OneSentence, check_read, check_trainer, program
 from lit_hardcl.data import ContrastiveDataModule
 from lit_hardcl.earlier import GONE
 from lit_hardcl.errors import Refusal
@@ -32,18 +33,18 @@ from lit_hardcl.stopping import SIGTERM
 from lit_hardcl.trust import check_optimizers
 
 
-class Parser(LightningArgumentParser):
+class Parser(OneSentence, LightningArgumentParser):
     """A parser that knows the methods by name."""
 
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """End with exit code 2; after an unknown method, list the known ones."""
-        if "model" in message and "import path" in message:
+    def shortened(self, message: str) -> str:
+        """As any parser's; after an unknown method, with the known ones."""
+        sentence = super().shortened(message)
+        if sentence.startswith(("model must", "model names")):
             presets = ", ".join(name for name in modules.__all__ if "Contrast" not in name)
-            message += (
+            sentence += (
                 f"\n  Known methods: {presets}, Contrastive with a criterion, or the import path of any LightningModule"
             )
-        message += "".join(f"\n  {name} is now {place}" for name, place in GONE.items() if name in message)
-        super().error(message, ex)
+        return sentence + "".join(f"\n  {name} is now {place}" for name, place in GONE.items() if name in message)
 
 
 class CommandLine(LightningCLI):
@@ -62,8 +63,9 @@ class CommandLine(LightningCLI):
         )
 
     def before_instantiate_classes(self) -> None:
-        """Look at the optimizers; name the run after its method and data set, where the logger leaves its name open."""
+        """Check optimizers and the trainer's numbers; name the run by method and data if the logger leaves it open."""
         self.check_optimizers()
+        check_trainer(self._get(self.config, "trainer"))
         loggers = self._get(self.config, "trainer").get("logger")
         for logger in loggers if isinstance(loggers, list) else [loggers]:
             arguments = getattr(logger, "init_args", None)
@@ -171,6 +173,9 @@ def command_line(
 ) -> CommandLine:
     """Parse ``args``, build everything and, if ``run``, run the subcommand; the help names ``also``, other commands."""
     quiet_about_args()
+    whole = {"prog": program(), "allow_abbrev": False}
+    if also:
+        whole["epilog"] = f"Also, each with its --help: {', '.join(also)}."
     return line(
         LightningModule,
         LightningDataModule,
@@ -181,7 +186,7 @@ def command_line(
         seed_everything_default=0,
         trainer_defaults={"log_every_n_steps": 10},
         parser_class=Parser,
-        parser_kwargs={"epilog": f"Also, each with its --help: {', '.join(also)}."} if also else {},
+        parser_kwargs=whole | {name: {"allow_abbrev": False} for name in line.subcommands() if run},
         args=args,
         run=run,
     )
@@ -189,6 +194,8 @@ def command_line(
 
 def run(args: list[str], also: tuple[str, ...] = ()) -> None:
     """Run a subcommand of LightningCLI; help for a method shows its own options, not everybody's."""
+    if args[:1] != ["fit"]:
+        check_read(args, "--yardsticks", "false")
     if {"-h", "--help"} & set(args) and (method := re.search(r"--model[ =](\S+)", " ".join(args))):
         args = [args[0], "--model.help", method[1]]
     command_line(args, also=also)

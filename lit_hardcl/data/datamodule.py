@@ -26,7 +26,10 @@ from lit_hardcl.data.settings import (
     read_indices,
 )
 from lit_hardcl.data.variants import keep, long_tail, mix_classes, rows_of, subset, without_mixed
+from lit_hardcl.errors import Refusal, check_whole
 from lit_hardcl.views.recipe import Augmentation
+
+MOST_WORKERS = 1024
 
 
 class ContrastiveDataModule(LightningDataModule):
@@ -42,7 +45,7 @@ class ContrastiveDataModule(LightningDataModule):
         batch_size: images per process; the last, smaller batch of a training epoch is left out.
         num_views: random views of each image.
         clean_view: whether a training batch also has each image's clean view, as the last of its views.
-        num_workers: processes that fetch batches; of use for images in files only.
+        num_workers: processes that fetch batches, at most 1024; of use for images in files only.
         train_size: number of training images, chosen by seed, of each class its share; None for all.
         mix_fraction: share of the training images mixed with another class (see `mix_classes`).
         remove_mixed: whether the mixed images are left out again.
@@ -86,6 +89,9 @@ class ContrastiveDataModule(LightningDataModule):
         check_at_least(2, batch_size=batch_size)
         self.seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed
         check_at_least(0, num_workers=num_workers, seed=self.seed)
+        if num_workers > MOST_WORKERS:
+            raise Refusal(f"num_workers must be at most {MOST_WORKERS}, got {num_workers}: each is a process")
+        check_whole(-(2**63), train_size=train_size)
         check_mix_fraction(mix_fraction)
         check_imbalance(imbalance)
         self.source = data_set(dataset)

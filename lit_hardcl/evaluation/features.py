@@ -13,6 +13,7 @@ from lit_hardcl.contract import Batch, unpack
 from lit_hardcl.data import ContrastiveDataModule, Images
 from lit_hardcl.data.loading import Pick, RandomBatches, as_fetched
 from lit_hardcl.errors import Refusal
+from lit_hardcl.models import passed
 
 
 class Features(NamedTuple):
@@ -51,7 +52,9 @@ def extract_features(
         views, targets, indices = unpack(prepare(raw, 0) if prepare else raw)
         if indices is None:
             indices = torch.arange(len(targets)) + sum(len(each[1]) for each in rows)
-        features = [model(view.to(device, dtype)).flatten(1).float() for view in views[: None if combine else 1]]
+        features = [
+            passed(model, view.to(device, dtype)).flatten(1).float() for view in views[: None if combine else 1]
+        ]
         rows.append(((combine(features) if combine else features[0]).cpu(), targets.cpu(), indices.cpu()))
     for module, mode in modes.items():
         module.training = mode

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import Refusal, check_whole
 from lit_hardcl.functional import cosine_similarity, unit_vectors
 
 
@@ -23,8 +23,10 @@ def alignment(z0: Float[Tensor, "images width"], z1: Float[Tensor, "images width
         >>> round(alignment(torch.tensor([[2.0, 0.0], [0.0, 1.0]]), torch.tensor([[3.0, 0.0], [1.0, 0.0]])), 4)
         1.0
     """
-    if len(z0) == 0 or not exponent > 0:
-        raise Refusal(f"alignment needs an image and a positive exponent, got {len(z0)} images and {exponent}")
+    if len(z0) == 0 or not 0 < exponent <= 100:
+        raise Refusal(
+            f"alignment needs an image and a positive exponent, at most 100, got {len(z0)} images and {exponent}"
+        )
     distances = (unit_vectors(z0) - unit_vectors(z1)).norm(dim=1)
     return distances.pow(exponent).mean().item()
 
@@ -44,7 +46,8 @@ def uniformity(z: Float[Tensor, "images width"], t: float = 2.0, chunk: int = 10
     Raises:
         ValueError: if there are fewer than two images, or ``t`` is not positive.
     """
-    if len(z) < 2 or not t > 0:
+    check_whole(1, chunk=chunk)
+    if len(z) < 2 or not 0 < t <= 1e30:
         raise Refusal(f"uniformity needs two images and a positive t, got {len(z)} images and t={t}")
     rows = unit_vectors(z)
     sums = []
@@ -83,6 +86,8 @@ def rank_me(features: Float[Tensor, "images width"], eps: float = 1e-7) -> float
     Raises:
         ValueError: if the features are empty, all zero or not finite.
     """
+    if not 0 < eps < 1:
+        raise Refusal(f"eps must be above 0 and below 1, got {eps}")
     values = torch.linalg.svdvals(features.double()) if features.isfinite().all() else features.new_zeros(0)
     if not values.sum() > 0:
         raise Refusal(f"the effective rank needs finite features that are not all zero, got {tuple(features.shape)}")

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Float64, Int
 from scipy import stats
 from torch import Tensor
 
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import Refusal, is_whole
 from lit_hardcl.functional import cosine_similarity
 
 
@@ -77,7 +77,7 @@ def similarity_levels(
     labelled = targets >= 0
     images = int(labelled.sum())
     k = len(targets[labelled].unique()) if k is None else k
-    if not 1 <= k < images:
+    if not is_whole(k, 1, images - 1):
         raise Refusal(f"k must be in 1..{images - 1}, one less than the labelled images, got {k}")
     gamma = t = p_value = math.nan
     if difficult is not None:

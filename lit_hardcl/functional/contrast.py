@@ -25,12 +25,14 @@ def pair_logits(
     Args:
         similarity: cosines.
         difficult: True where a pair is treated.
-        temperature: positive and finite.
+        temperature: positive and finite; from about 1e-30 to 1e30, see below.
         margin: finite; the paper's σ, positive there.
         temperature_scale: positive, may be infinite; the paper's ρ, below 1 there.
 
     Raises:
-        ValueError: if one of the three numbers breaks its rule.
+        ValueError: if one of the three numbers breaks its rule, or the largest logit, ``(1 + |margin|) / (temperature *
+            min(1, temperature_scale))``, is not in 1e-30 ... 1e30: then the difference of two logits, at most twice
+            that, can be summed over a hundred million anchors in float32, and a gradient is no zero.
 
     Example:
         >>> pair_logits(torch.tensor([[0.5, 0.2]]), torch.tensor([[True, False]]), 0.5, margin=0.1)
@@ -48,6 +50,13 @@ def check_treatment(temperature: float, margin: float, temperature_scale: float)
         raise Refusal(f"margin must be finite, got {margin}")
     if not temperature_scale > 0:
         raise Refusal(f"temperature_scale must be positive (inf removes the pairs), got {temperature_scale}")
+    smallest = temperature * min(1, temperature_scale)
+    if not 1e-30 * smallest <= 1 + abs(margin) <= 1e30 * smallest:
+        raise Refusal(
+            "the largest logit, (1 + |margin|) / (temperature * min(1, temperature_scale)), must be in 1e-30 ... 1e30, "
+            f"which float32 can sum, got temperature={temperature}, margin={margin} and "
+            f"temperature_scale={temperature_scale}"
+        )
 
 
 def nt_xent(

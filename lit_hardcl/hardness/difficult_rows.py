@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 from torch.profiler import record_function
 
+from lit_hardcl.errors import check_whole
 from lit_hardcl.functional.selection import check_band
 from lit_hardcl.functional.similarity import unit_vectors, whole_float32
 
@@ -93,6 +94,7 @@ def chunks(anchors: Shaped[Tensor, "anchors *rest"], keys: int, size: int | None
         size: anchors at a time; ``None``: so many that a matrix of them has 4 MB of float32 on a CPU, about its
             caches, and 256 MB elsewhere.
     """
+    check_whole(1, size=size)
     if size is None:
         size = max(1, (2**20 if anchors.device.type == "cpu" else 2**26) // max(1, keys))
     for first in range(0, len(anchors), size):

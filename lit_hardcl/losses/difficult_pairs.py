@@ -1,5 +1,7 @@
 """NT-Xent over two batches of projections whose difficult pairs are treated."""
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -84,9 +86,11 @@ class DifficultPairLoss(RowLoss):
 
         By the fast path, which a test holds equal to the formula; by the formula itself where a subclass has another.
         """
-        if type(self).formula is not DifficultPairLoss.formula:
-            return super().of_rectangle(*rectangle)  # type: ignore[arg-type]
         given = Rectangle(*rectangle)  # type: ignore[arg-type]
+        if type(self).formula is not DifficultPairLoss.formula:
+            if given.anchor_features is None:
+                given = replace(given, anchor_features=given.anchors, key_features=given.keys)
+            return super().of_rectangle(*vars(given).values())
         difficult = self._difficult(given) if self.uses_features else None
         loss = fused_nt_xent(given, difficult, self.temperature, self.margin, self.temperature_scale, self.chunk_size)
         return nan_unless_finite(loss, given.anchor_features, given.key_features)

@@ -10,7 +10,7 @@ from torch.profiler import record_function
 from lit_hardcl.distributed import Keys
 from lit_hardcl.errors import Refusal
 from lit_hardcl.functional.contrast import check_treatment
-from lit_hardcl.losses.rows import RowFormula, by_rows, check_chunk_size, nan_unless_finite
+from lit_hardcl.losses.rows import RowFormula, by_rows, check_chunk_size, check_floating, nan_unless_finite
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ class Rectangle:
 class RowLoss(nn.Module):
     """Mean over this process's anchors of a row formula, over the keys of all processes.
 
-    A loss of one's own says its :meth:`formula`; what it needs besides projections, by the two class attributes.
+    A loss of one's own says its :meth:`formula`; what it needs besides projections, by the two class attributes: it is
+    refused a batch without.
 
     Args:
         temperature: divisor of the cosines, positive and finite; a loss without one leaves it at 1.
@@ -139,6 +140,8 @@ class RowLoss(nn.Module):
     ) -> Float[Tensor, ""]:
         """The loss of any anchors and keys, such as a queue's; arguments as in :class:`Rectangle`."""
         given = (anchors, keys, positives, own, anchor_features, key_features, anchor_targets, key_targets)
+        if self.uses_features and anchor_features is None:
+            raise Refusal(f"{type(self).__name__} uses features, got none: give h0 and h1")
         loss = by_rows(anchors, keys, self.formula(Rectangle(*given)), self.chunk_size)
         return nan_unless_finite(loss, anchor_features, key_features)
 
@@ -150,6 +153,7 @@ class RowLoss(nn.Module):
 
 
 def _check_views(z0: Tensor, z1: Tensor, h0: Tensor | None, h1: Tensor | None, targets: Tensor | None) -> None:
+    check_floating(z0, z1, *(rows for rows in (h0, h1) if rows is not None))
     if z0.shape != z1.shape:
         raise Refusal(f"both views must have projections of one shape, got {tuple(z0.shape)} and {tuple(z1.shape)}")
     if (h0 is None) != (h1 is None):

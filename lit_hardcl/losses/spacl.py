@@ -11,7 +11,7 @@ from lit_hardcl.functional import nt_xent_rows, screen_negatives, unit_vectors
 from lit_hardcl.functional.contrast import check_treatment
 from lit_hardcl.functional.pools import check_share
 from lit_hardcl.functional.similarity import whole_float32
-from lit_hardcl.losses.rows import by_rows
+from lit_hardcl.losses.rows import by_rows, check_floating
 
 
 class SPACLLoss(nn.Module):
@@ -136,6 +136,7 @@ class SPACLLoss(nn.Module):
 def _check_shapes(
     anchors: Tensor, positives: Tensor, negatives: Tensor, labels: Tensor | None, negative_labels: Tensor | None
 ) -> None:
+    check_floating(anchors, positives, negatives)
     if positives.ndim != 3 or len(positives) != len(anchors) or positives.shape[1] < 1:
         raise Refusal(
             f"each of the {len(anchors)} anchors needs at least one positive, as (anchors, positives, dim), got "

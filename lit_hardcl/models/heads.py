@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import Refusal, is_whole
 from lit_hardcl.functional import unit_vectors
 
 
@@ -122,5 +122,5 @@ def _dtype(module: nn.Module) -> torch.dtype:
 
 
 def _check_widths(*widths: int) -> None:
-    if min(widths) < 1:
+    if not all(map(is_whole, widths)):
         raise Refusal(f"widths must be at least 1, got {', '.join(map(str, widths[:-1]))} and {widths[-1]}")

@@ -11,8 +11,9 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from lit_hardcl.contract import step_output, unpack
 from lit_hardcl.errors import Refusal
-from lit_hardcl.models import ProjectionHead, feature_width
+from lit_hardcl.models import ProjectionHead, feature_width, passed
 from lit_hardcl.modules.safeguards import Safeguarded
+from lit_hardcl.schedules import made
 
 OptimizerCallable = Callable[[Iterable], Optimizer]
 SchedulerCallable = Callable[[Optimizer], LRScheduler]
@@ -71,7 +72,7 @@ class Method(Safeguarded):
         """
         inputs = torch.cat(views)
         inputs = inputs.to(self.dtype) if inputs.is_floating_point() else inputs  # numbers of words stay whole
-        return (self.backbone if backbone is None else backbone)(inputs).flatten(1)
+        return passed(self.backbone if backbone is None else backbone, inputs).flatten(1)
 
     def forward(self, images: Any) -> Float[Tensor, "batch width"]:
         """Backbone features of one view, before any head."""
@@ -105,8 +106,9 @@ class Method(Safeguarded):
 
     def configure_optimizers(self) -> Any:
         """The optimizer and, stepped with it, the scheduler."""
-        optimizer = self.optimizer([p for p in self.parameters() if p.requires_grad])
-        return self.scheduled(optimizer, None if self.scheduler is None else self.scheduler(optimizer))
+        optimizer = made("optimizer", self.optimizer, [p for p in self.parameters() if p.requires_grad])
+        schedule = None if self.scheduler is None else made("scheduler", self.scheduler, optimizer)
+        return self.scheduled(optimizer, schedule)
 
     def scheduled(self, optimizer: Optimizer, schedule: LRScheduler | None) -> dict[str, Any]:
         """An optimizer with its schedule, as Lightning wants them, the schedule told when the training ends."""

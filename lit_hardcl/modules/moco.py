@@ -9,7 +9,7 @@ from torch.optim import SGD
 from torch.profiler import record_function
 
 from lit_hardcl.distributed import Keys
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import Refusal, check_whole
 from lit_hardcl.functional import unit_vectors
 from lit_hardcl.losses import DifficultPairLoss, RowLoss
 from lit_hardcl.models import feature_width
@@ -59,8 +59,7 @@ class MomentumContrast(Method):
         optimizer: OptimizerCallable = lambda params: SGD(params, lr=0.1, momentum=0.9, weight_decay=5e-4),
         scheduler: SchedulerCallable | None = WarmupCosine,
     ) -> None:
-        if queue_size < 0:
-            raise Refusal(f"queue_size must be at least 0, got {queue_size}")
+        check_whole(0, queue_size=queue_size)
         check_momentum(momentum)
         if criterion.uses_targets:
             raise Refusal(f"a queue holds no targets, which {type(criterion).__name__} needs: take Contrastive")

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from lightning.fabric.utilities.cloud_io import _load
 from torch import Tensor
 
+from lit_hardcl.distributed import sum_across
 from lit_hardcl.earlier import renewed
 from lit_hardcl.errors import Refusal
 from lit_hardcl.models import misfit
@@ -31,20 +32,30 @@ class Safeguarded(pl.LightningModule):
     def watch(self, loss: Float[Tensor, ""]) -> None:
         """Stop a training whose loss is no number, before a checkpoint of it replaces a good one.
 
+        All processes stop if one has such a loss: the others would wait for it.
+
         On a GPU the answer is awaited only every ``log_every_n_steps`` and before a checkpoint is written; the step
         named is the first bad one all the same.
 
         Raises:
             Refusal: naming the step.
         """
-        step = torch.where(loss.detach().isfinite(), math.inf, float(self.global_step))
+        sum_across(bad := (~loss.detach().isfinite()).float())
+        step = torch.where(bad > 0, float(self.global_step), math.inf)
         self._failed_at = torch.minimum(self._failed_at.to(step.device), step)
         if loss.device.type == "cpu" or self.global_step % max(1, self.trainer.log_every_n_steps) == 0:  # type: ignore[attr-defined]
             self._stop_if_failed()
 
     def on_fit_start(self) -> None:
-        """Forget what an earlier training came to."""
+        """Forget what an earlier training came to.
+
+        Raises:
+            Refusal: if the trainer's ``gradient_clip_val`` is negative or NaN: the steps would go uphill.
+        """
         self._failed_at = torch.tensor(math.inf)
+        clip = self.trainer.gradient_clip_val
+        if clip is not None and not clip >= 0:
+            raise Refusal(f"gradient_clip_val must be at least 0, got {clip}: steps would go uphill")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse to write weights that a NaN has reached.

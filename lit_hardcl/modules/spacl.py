@@ -12,7 +12,7 @@ from torch.profiler import record_function
 
 from lit_hardcl import distributed
 from lit_hardcl.distributed import Keys
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import Refusal, check_whole, is_whole
 from lit_hardcl.functional import unit_vectors
 from lit_hardcl.functional.pools import check_share
 from lit_hardcl.hardness import hard_sets
@@ -23,7 +23,7 @@ from lit_hardcl.models.heads import output_width
 from lit_hardcl.models.momentum import check_momentum, check_precision, follow, momentum_copy
 from lit_hardcl.modules.joint import Joint, JointSchedule
 from lit_hardcl.modules.method import Method, Objective, OptimizerCallable, SchedulerCallable
-from lit_hardcl.schedules import WarmupCosine
+from lit_hardcl.schedules import WarmupCosine, made
 from lit_hardcl.views.draws import generator_of
 
 
@@ -99,8 +99,10 @@ class SPACL(Method):
         _check_choice("key_encoder", key_encoder, "shared", "momentum")
         _check_choice("supervision", supervision, "none", "labels", "coarse")
         check_share(screening_share)
-        if positives < 1:
-            raise Refusal(f"positives must be at least 1, got {positives}")
+        check_whole(1, positives=positives)
+        check_whole(-(2**63), seed=seed)
+        if coarse_targets is not None and not all(is_whole(each, 0) for each in coarse_targets):
+            raise Refusal(f"coarse_targets must be whole numbers from 0 up, got {coarse_targets}")
         check_momentum(momentum)
         share = screening_share if screening else 1.0
         super().__init__(backbone, projection_head, optimizer, scheduler)
@@ -129,9 +131,11 @@ class SPACL(Method):
         """The encoder's, the generator's and the discriminator's optimizer as one, and their schedules."""
         encoder = chain(self.backbone.parameters(), self.projection_head.parameters())
         players = [player for player in (self.generator, self.discriminator) if player is not None]
-        optimizers = [self.optimizer(encoder)] + [self.adversary_optimizer(each.parameters()) for each in players]
+        optimizers = [made("optimizer", self.optimizer, encoder)]
+        optimizers += [made("adversary_optimizer", self.adversary_optimizer, each.parameters()) for each in players]
         makers = [self.scheduler] + [self.adversary_scheduler] * len(players)
-        schedules = [make(each) for make, each in zip(makers, optimizers, strict=True) if make is not None]
+        pairs = zip(makers, optimizers, strict=True)
+        schedules = [made("scheduler", make, each) for make, each in pairs if make is not None]
         joint = Joint(optimizers)
         return self.scheduled(joint, JointSchedule(joint, schedules) if schedules else None)
 

@@ -253,3 +253,10 @@ def test_collapse_refuses_it_by_name(case, run, tmp_path):
     assert message in errors
     assert "Traceback" not in errors
     assert not (tmp_path / "theory_collapse.png").exists()
+
+
+def test_without_difficult_samples_no_remedy_is_said_to_pay(run):
+    code, printed, _ = run("theory", "remedies", "--n_d", 0, "--output", "")
+    assert code == 0
+    assert "n_d = 0: without difficult samples there is nothing to remedy, and no remedy pays" in printed
+    assert "yes" not in printed

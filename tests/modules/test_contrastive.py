@@ -138,3 +138,10 @@ def test_a_criterion_of_labels_has_no_queue():
 
 def test_every_method_has_the_one_step():
     assert {getattr(modules, name).training_step for name in modules.__all__} == {modules.method.Method.training_step}
+
+
+@pytest.mark.parametrize("clip", [-1.0, float("nan")])
+def test_clipping_to_less_than_nothing_is_refused_since_the_steps_would_go_uphill(clip, tmp_path):
+    module = Contrastive(FlatNet(), DCLLoss(0.5))
+    with pytest.raises(ValueError, match=f"gradient_clip_val must be at least 0, got {clip}"):
+        trainer(tmp_path, gradient_clip_val=clip, max_epochs=1).fit(module, ContrastiveDataModule())

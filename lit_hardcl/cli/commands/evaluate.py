@@ -7,7 +7,7 @@ from torch import nn
 
 from lit_hardcl.cli.commands.trained import best_device, defaults, trained_backbone
 from lit_hardcl.data import ContrastiveDataModule
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import check_whole
 from lit_hardcl.evaluation import (
     CATALOGUE,
     NeighbourSettings,
@@ -55,8 +55,7 @@ def command(
         cache: file to keep the features in for the next time.
         seed: seed of the probe's order of images and of the random views.
     """
-    if seed < 0:
-        raise Refusal(f"seed must be at least 0, got {seed}")
+    check_whole(0, seed=seed)
     backbone, data, digest = trained_backbone(checkpoint, backbone, data, prefix, classifier)
     device = best_device()
 

@@ -10,7 +10,7 @@ from torch import nn
 from lit_hardcl.cli.commands.running import ASKED
 from lit_hardcl.cli.commands.trained import best_device, defaults, trained_backbone
 from lit_hardcl.data import ContrastiveDataModule
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import Refusal, check_whole
 from lit_hardcl.evaluation import (
     extract_features,
     latent_classes,
@@ -66,8 +66,7 @@ def command(
     """
     if share is None or not 0 < share < 1:  # before any image is looked at; the choice itself asks again
         raise Refusal(f"share must be above 0 and below 1, got {share}")
-    if views < 1:
-        raise Refusal(f"views must be at least 1, got {views}")
+    check_whole(1, views=views)
     if by == "labels" and clusters is not None:
         raise Refusal(f"clusters are of use with --by clusters only, got {clusters} with --by labels; leave it out")
     backbone, data, digest = trained_backbone(checkpoint, backbone, data, prefix, classifier)
