@@ -26,6 +26,7 @@ from lit_hardcl.data.settings import (
     read_indices,
 )
 from lit_hardcl.data.variants import keep, long_tail, mix_classes, rows_of, subset, without_mixed
+from lit_hardcl.errors import check_seed
 from lit_hardcl.views.recipe import Augmentation
 
 
@@ -84,7 +85,8 @@ class ContrastiveDataModule(LightningDataModule):
         super().__init__()
         check_at_least(2, batch_size=batch_size)
         self.seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed
-        check_at_least(0, num_workers=num_workers, seed=self.seed)
+        check_at_least(0, num_workers=num_workers)
+        check_seed(self.seed)
         check_mix_fraction(mix_fraction)
         check_imbalance(imbalance)
         self.source = data_set(dataset)
@@ -145,7 +147,7 @@ class ContrastiveDataModule(LightningDataModule):
     @cached_property
     def train_images(self) -> Images:
         """The training images after all variants, before `keep`."""
-        images = self.source.load(Path(self.data_dir), True, self.download)
+        images = self.source.read(Path(self.data_dir), True, self.download)
         images = mix_classes(subset(images, self.train_size, self.seed), self.mix_fraction, self.seed)
         images = long_tail(without_mixed(images) if self.remove_mixed else images, self.imbalance, self.seed)
         return images if self.train_indices is None else keep(images, read_indices(self.train_indices))
@@ -153,7 +155,7 @@ class ContrastiveDataModule(LightningDataModule):
     @cached_property
     def held_out_images(self) -> Images:
         """The data set's own test images."""
-        return self.source.load(Path(self.data_dir), False, self.download)
+        return self.source.read(Path(self.data_dir), False, self.download)
 
     def keep(self, indices: list[int] | Tensor | None) -> None:
         """Train on these original indices only, from the next epoch on; None restores all training images.

@@ -10,7 +10,8 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lit_hardcl.errors import Refusal
+from lit_hardcl.contract import check_targets
+from lit_hardcl.errors import Refusal, check_seed
 from lit_hardcl.functional import cosine_similarity
 
 
@@ -91,6 +92,7 @@ def knn_scores(
     """
     if k < 1 or not temperature > 0:
         raise Refusal(f"k must be at least 1 and temperature positive, got k={k} and temperature={temperature}")
+    check_targets(bank_targets, num_classes)
     labelled = bank_targets >= 0
     bank, bank_targets = bank[labelled], bank_targets[labelled]
     if len(bank) == 0:
@@ -136,6 +138,8 @@ def fit_linear_probe(
     """
     if epochs < 1 or batch_size < 1 or not learning_rate > 0:
         raise Refusal(f"epochs={epochs}, batch_size={batch_size} and learning_rate={learning_rate} must be positive")
+    check_seed(seed)
+    check_targets(targets, num_classes)
     labelled = targets >= 0
     features, targets = features[labelled].float(), targets[labelled]
     if len(features) == 0:

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import Refusal, check_choice
 
 
 def pair_logits(
@@ -128,6 +128,7 @@ def supcon_rows(
         >>> supcon_rows(rows, both), supcon_rows(rows, both, form="in")
         (tensor([1.0514]), tensor([0.9313]))
     """
+    check_choice("form", form, "out", "in")
     logits = _without(logits, exclude)
     count, total = positives.sum(dim=1).to(logits.dtype), logits.logsumexp(dim=1)
     if form == "out":

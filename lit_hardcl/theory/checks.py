@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import Refusal, check_choice
 
 UNIT_TOLERANCE = 1e-5
 """How far a norm may be from 1: float32 embeddings pass, unnormalised ones do not."""
@@ -43,7 +43,7 @@ def check_graph(n: int, r: int, n_d: int, alpha: float, beta: float, gamma: floa
         gamma=gamma,
         alpha=alpha,
     )
-    require(structure in ("all", "matched"), 'structure must be "all" or "matched"', structure=structure)
+    check_choice("structure", structure, "all", "matched")
 
 
 def check_temperature(tau: float) -> None:

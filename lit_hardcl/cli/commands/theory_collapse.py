@@ -10,7 +10,7 @@ from torch import Tensor
 from lit_hardcl import plots, theory
 from lit_hardcl.cli.commands.printing import print_table, save_figure
 from lit_hardcl.cli.commands.trained import load_run
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import Refusal, check_seed
 
 Vectors = NDArray[np.float64]
 
@@ -44,6 +44,7 @@ def collapse(
         ValueError: if a number is out of range, or the checkpoint's loss has no temperature and none is given.
     """
     plots.check_figure_file(output)
+    check_seed(seed)
     if positives < 1:
         raise Refusal(f"positives must be at least 1, got {positives}")
     if not 0 < tolerance <= 180:
