@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lit_hardcl.errors import Refusal
 from lit_hardcl.functional import cosine_similarity, unit_vectors
+from lit_hardcl.functional.similarity import at_least_float32
 
 
 @torch.no_grad()
@@ -66,7 +67,11 @@ def rank_me(features: Float[Tensor, "images width"], eps: float = 1e-7) -> float
     Raises:
         ValueError: if the features are empty, all zero or not finite.
     """
-    values = torch.linalg.svdvals(features.double()) if features.isfinite().all() else features.new_zeros(0)
+    values = (
+        torch.linalg.svdvals(at_least_float32(features).double())
+        if features.isfinite().all()
+        else features.new_zeros(0)
+    )
     if not values.sum() > 0:
         raise Refusal(f"the effective rank needs finite features that are not all zero, got {tuple(features.shape)}")
     shares = values / values.sum() + eps

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lit_hardcl.errors import Refusal, check_choice
+from lit_hardcl.functional.similarity import at_least_float32
 
 
 def pair_logits(
@@ -140,5 +141,5 @@ def _without(
     logits: Float[Tensor, "anchors keys"], exclude: Bool[Tensor, "anchors keys"] | None
 ) -> Float[Tensor, "anchors keys"]:
     """Float32 or better, and minus infinity where a key is excluded."""
-    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    logits = at_least_float32(logits)
     return logits if exclude is None else logits.masked_fill(exclude, -torch.inf)
