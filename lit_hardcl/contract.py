@@ -50,6 +50,21 @@ def step_output(features: Tensor, targets: Tensor, indices: Tensor | None, views
     return {"features": features.detach(), "targets": targets.repeat(views), "indices": repeated}
 
 
+_NO_NUMBERS = (torch.bool, torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+def check_targets(targets: Any, num_classes: int | None = None) -> None:
+    """Refuse targets that are no class numbers, such as one-hot or soft ones, or are beyond ``num_classes``."""
+    if not isinstance(targets, Tensor) or targets.ndim != 1 or targets.dtype in _NO_NUMBERS:
+        found = f"{targets.dtype} of shape {tuple(targets.shape)}" if isinstance(targets, Tensor) else type(targets)
+        raise Refusal(
+            f"targets must be a tensor of class numbers, one for each image, got {found}; of one-hot or soft labels, "
+            "give targets.argmax(dim=1)"
+        )
+    if num_classes is not None and len(targets) and (highest := int(targets.max())) >= num_classes:
+        raise Refusal(f"targets must be below the number of classes, {num_classes}, got {highest}")
+
+
 def has_step_output(outputs: Any) -> bool:
     """Whether a step returned features and targets."""
     return isinstance(outputs, dict) and {"features", "targets"} <= outputs.keys()
@@ -65,7 +80,7 @@ def read_step(outputs: Any, indexed: bool = False) -> StepOutput:
         indexed: whether indices are needed.
 
     Raises:
-        Refusal: if features, targets or needed indices are missing, or not as many per image.
+        Refusal: if features, targets or needed indices are missing, not as many per image, or no class numbers.
     """
     if not has_step_output(outputs):
         found = sorted(map(str, outputs)) if isinstance(outputs, dict) else type(outputs).__name__
@@ -73,6 +88,7 @@ def read_step(outputs: Any, indexed: bool = False) -> StepOutput:
     features, targets, indices = outputs["features"].detach(), outputs["targets"], outputs.get("indices")
     if len(targets) == 0 or len(features) % len(targets):
         raise Refusal(f"features must be one row per view and image, got {len(features)} for {len(targets)} targets")
+    check_targets(targets)
     targets = targets.repeat(len(features) // len(targets))
     if indices is not None and len(indices) and len(features) % len(indices) == 0:
         return StepOutput(features, targets, indices.repeat(len(features) // len(indices)))
@@ -90,5 +106,6 @@ def evaluated(module: Any, outputs: Any, batch: Any) -> StepOutput:
     if has_step_output(outputs):
         return read_step(outputs)
     views, targets, indices = unpack(batch)
+    check_targets(targets)
     with torch.no_grad():
         return StepOutput(module(views[0]).flatten(1), targets, indices)

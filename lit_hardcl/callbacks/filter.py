@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lit_hardcl.callbacks.loaders import KeptImages
 from lit_hardcl.callbacks.scoring import Scoring
-from lit_hardcl.errors import Refusal, check_whole, is_whole
+from lit_hardcl.errors import Refusal, check_choice, check_whole, is_whole
 from lit_hardcl.hardness.choosing import check_classes, check_shares, hardest, shares
 from lit_hardcl.hardness.image_scores import ImageScores
 from lit_hardcl.hardness.score_files import write_scores
@@ -92,8 +92,7 @@ class DifficultyFilter(pl.Callback):
     ) -> None:
         each_share = [share] * len(at_epochs) if isinstance(share, (int, float)) else list(share)
         first = 0 if score == "given" else 1
-        if score not in ("pairs", "margin", "given"):
-            raise Refusal(f"score must be 'pairs', 'margin' or 'given', got {score!r}")
+        check_choice("score", score, "pairs", "margin", "given")
         check_whole(0, restore_at=restore_at)
         if (
             not at_epochs

@@ -18,7 +18,8 @@ from lit_hardcl.cli.configuration import DEFAULTS, quiet_about_args
 from lit_hardcl.cli.refusals import OneSentence, check_read, check_trainer, program
 from lit_hardcl.data import ContrastiveDataModule
 from lit_hardcl.earlier import GONE
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import Refusal, check_seed
+from lit_hardcl.files import check_place
 from lit_hardcl.runs import (
     RunRecord,
     claim_folder,
@@ -84,6 +85,11 @@ class CommandLine(LightningCLI):
         dataset = self._get(self.config, "data", {}).get("init_args", {}).get("dataset")
         return f"{method} on {dataset}" if dataset else method
 
+    def _set_seed(self) -> None:
+        seed = self._get(self.config, "seed_everything")
+        check_seed(0 if isinstance(seed, bool) else seed, "seed_everything")
+        super()._set_seed()
+
     def before_fit(self) -> None:
         """Take a folder, and keep the untrained backbone: it is a yardstick."""
         if self.trainer.is_global_zero:
@@ -132,6 +138,8 @@ def leaving_nothing(line: CommandLine, stage: str) -> Iterator[None]:
     """Look at the data before anything is written, and leave no empty run folder behind an error."""
     data, trainer = line.datamodule, line.trainer
     SIGTERM.going_on = lambda: going_on(trainer)
+    if logs := getattr(trainer.logger, "save_dir", None):
+        check_place(logs, "the logger's save_dir", folder=True)
     try:
         if isinstance(data, ContrastiveDataModule) and not data.download:
             data.trainer = trainer

@@ -26,7 +26,7 @@ from lit_hardcl.data.settings import (
     read_indices,
 )
 from lit_hardcl.data.variants import keep, long_tail, mix_classes, rows_of, subset, without_mixed
-from lit_hardcl.errors import Refusal, check_whole
+from lit_hardcl.errors import Refusal, check_seed, check_whole
 from lit_hardcl.views.recipe import Augmentation
 
 MOST_WORKERS = 1024
@@ -88,7 +88,8 @@ class ContrastiveDataModule(LightningDataModule):
         super().__init__()
         check_at_least(2, batch_size=batch_size)
         self.seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed
-        check_at_least(0, num_workers=num_workers, seed=self.seed)
+        check_at_least(0, num_workers=num_workers)
+        check_seed(self.seed)
         if num_workers > MOST_WORKERS:
             raise Refusal(f"num_workers must be at most {MOST_WORKERS}, got {num_workers}: each is a process")
         check_whole(-(2**63), train_size=train_size)
@@ -153,7 +154,7 @@ class ContrastiveDataModule(LightningDataModule):
     @cached_property
     def train_images(self) -> Images:
         """The training images after all variants, before `keep`."""
-        images = self.source.load(Path(self.data_dir), True, self.download)
+        images = self.source.read(Path(self.data_dir), True, self.download)
         images = mix_classes(subset(images, self.train_size, self.seed), self.mix_fraction, self.seed)
         images = long_tail(without_mixed(images) if self.remove_mixed else images, self.imbalance, self.seed)
         return images if self.train_indices is None else keep(images, read_indices(self.train_indices))
@@ -161,7 +162,7 @@ class ContrastiveDataModule(LightningDataModule):
     @cached_property
     def held_out_images(self) -> Images:
         """The data set's own test images."""
-        return self.source.load(Path(self.data_dir), False, self.download)
+        return self.source.read(Path(self.data_dir), False, self.download)
 
     def keep(self, indices: list[int] | Tensor | None) -> None:
         """Train on these original indices only, from the next epoch on; None restores all training images.

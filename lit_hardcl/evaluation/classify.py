@@ -10,7 +10,8 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lit_hardcl.errors import Refusal, check_positive, check_whole
+from lit_hardcl.contract import check_targets
+from lit_hardcl.errors import Refusal, check_positive, check_seed, check_whole
 from lit_hardcl.functional import cosine_similarity
 
 
@@ -99,6 +100,7 @@ def knn_scores(
     """
     check_whole(1, num_classes=num_classes, k=k, chunk=chunk)
     check_positive(temperature=temperature)
+    check_targets(bank_targets, num_classes)
     labelled = bank_targets >= 0
     bank, bank_targets = bank[labelled], bank_targets[labelled]
     if len(bank) == 0:
@@ -143,8 +145,9 @@ def fit_linear_probe(
         ValueError: if no image has a label, or a number is not positive.
     """
     check_whole(1, num_classes=num_classes, epochs=epochs, batch_size=batch_size)
-    check_whole(-(2**63), seed=seed)
     check_positive(learning_rate=learning_rate)
+    check_seed(seed)
+    check_targets(targets, num_classes)
     labelled = targets >= 0
     features, targets = features[labelled].float(), targets[labelled]
     if len(features) == 0:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lit_hardcl.errors import Refusal, check_whole
 from lit_hardcl.functional import cosine_similarity, unit_vectors
+from lit_hardcl.functional.similarity import at_least_float32
 
 
 @torch.no_grad()
@@ -88,6 +89,7 @@ def rank_me(features: Float[Tensor, "images width"], eps: float = 1e-7) -> float
     """
     if not 0 < eps < 1:
         raise Refusal(f"eps must be above 0 and below 1, got {eps}")
+    features = at_least_float32(features)
     values = torch.linalg.svdvals(features.double()) if features.isfinite().all() else features.new_zeros(0)
     if not values.sum() > 0:
         raise Refusal(f"the effective rank needs finite features that are not all zero, got {tuple(features.shape)}")

@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import Refusal, check_choice
+from lit_hardcl.functional.similarity import at_least_float32
 
 
 def pair_logits(
@@ -137,6 +138,7 @@ def supcon_rows(
         >>> supcon_rows(rows, both), supcon_rows(rows, both, form="in")
         (tensor([1.0514]), tensor([0.9313]))
     """
+    check_choice("form", form, "out", "in")
     logits = _without(logits, exclude)
     count, total = positives.sum(dim=1).to(logits.dtype), logits.logsumexp(dim=1)
     if form == "out":
@@ -148,5 +150,5 @@ def _without(
     logits: Float[Tensor, "anchors keys"], exclude: Bool[Tensor, "anchors keys"] | None
 ) -> Float[Tensor, "anchors keys"]:
     """Float32 or better, and minus infinity where a key is excluded."""
-    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    logits = at_least_float32(logits)
     return logits if exclude is None else logits.masked_fill(exclude, -torch.inf)

@@ -5,6 +5,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lit_hardcl.errors import Refusal
+from lit_hardcl.functional.similarity import at_least_float32
 
 
 def difficult_pairs(
@@ -28,7 +29,7 @@ def difficult_pairs(
         exclude: True where a key does not count, such as the anchor itself. Never marked.
 
     Raises:
-        ValueError: unless ``0 <= pos_high < pos_low <= 1``.
+        ValueError: unless ``0 <= pos_high < pos_low <= 1``; if a similarity that counts is NaN.
 
     Example:
         >>> difficult_pairs(torch.tensor([[0.9, 0.1, 0.5, 0.7]]), pos_high=0.25, pos_low=0.5)
@@ -38,6 +39,8 @@ def difficult_pairs(
     counted = torch.ones_like(similarity, dtype=torch.bool) if exclude is None else ~exclude
     if pos_high is None:
         return counted
+    if (at_least_float32(similarity).isnan() & counted).any():
+        raise Refusal("similarities must be numbers that can be ranked, got NaN")
     similarity = similarity.detach()
     ranked = similarity.masked_fill(~counted, -torch.inf)
     key_counts = counted.sum(dim=1)

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.profiler import record_function
 
 from lit_hardcl.distributed import Keys
+from lit_hardcl.errors import check_choice
 from lit_hardcl.functional import farthest_points, hardest_candidate
 from lit_hardcl.functional.pools import check_count
 
@@ -53,9 +54,10 @@ def hard_sets(
         gather_distributed: whether pools may hold images of other processes.
 
     Raises:
-        ValueError: unless every image has ``count`` candidates beside its anchor.
+        ValueError: if ``anchor`` is none of these, or unless every image has ``count`` candidates beside its anchor.
     """
     views, images, _ = candidates.shape
+    check_choice("anchor", anchor, "dynamic", "fixed", "every")
     check_count(count, views)
     keys = Keys(images, views, candidates.device, gather_distributed and labels is not None, fewest=1)
     rows = candidates.flatten(0, 1)

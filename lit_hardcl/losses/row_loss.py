@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.profiler import record_function
 
+from lit_hardcl.contract import check_targets
 from lit_hardcl.distributed import Keys
 from lit_hardcl.errors import Refusal
 from lit_hardcl.functional.contrast import check_treatment
@@ -160,5 +161,7 @@ def _check_views(z0: Tensor, z1: Tensor, h0: Tensor | None, h1: Tensor | None, t
         raise Refusal("features must be given for both views or for neither, got one of h0 and h1")
     if h0 is not None and h1 is not None and not len(h0) == len(h1) == len(z0):
         raise Refusal(f"features must belong to the {len(z0)} projections, got {len(h0)} and {len(h1)} rows")
+    if targets is not None:
+        check_targets(targets)
     if targets is not None and len(targets) != len(z0):
         raise Refusal(f"targets must belong to the {len(z0)} projections, got {len(targets)}")

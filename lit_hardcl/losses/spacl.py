@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.profiler import record_function
 
 from lit_hardcl import distributed
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import Refusal, check_choice
 from lit_hardcl.functional import nt_xent_rows, screen_negatives, unit_vectors
 from lit_hardcl.functional.contrast import check_treatment
 from lit_hardcl.functional.pools import check_share
@@ -47,8 +47,7 @@ class SPACLLoss(nn.Module):
         super().__init__()
         check_treatment(temperature, margin=0.0, temperature_scale=1.0)
         check_share(screening_share)
-        if screening_similarity not in ("exp", "linear"):
-            raise Refusal(f"screening_similarity must be 'exp' or 'linear', got {screening_similarity!r}")
+        check_choice("screening_similarity", screening_similarity, "exp", "linear")
         self.temperature = temperature
         self.screening_share = screening_share
         self.screening_similarity = screening_similarity

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import resnet
 
-from lit_hardcl.errors import Refusal, check_whole
+from lit_hardcl.errors import Refusal, check_choice, check_whole
 
 _STAGES: dict[int, tuple[type[nn.Module], list[int]]] = {
     10: (resnet.BasicBlock, [1, 1, 1, 1]),
@@ -37,8 +37,7 @@ class ResNet(resnet.ResNet):
     ) -> None:
         if depth not in _STAGES:
             raise Refusal(f"depth must be one of {sorted(_STAGES)}, got {depth}")
-        if stem not in ("small", "imagenet"):
-            raise Refusal(f"stem must be 'small' or 'imagenet', got {stem!r}")
+        check_choice("stem", stem, "small", "imagenet")
         check_whole(1, width=width, in_channels=in_channels)
         block, blocks = _STAGES[depth]
         with torch.device("meta"):  # for torchvision's structure only: every layer with weights is made anew below

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.optim import SGD
 from torch.profiler import record_function
 
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import check_choice
 from lit_hardcl.losses import RowLoss
 from lit_hardcl.modules.method import Method, Objective, OptimizerCallable, SchedulerCallable
 from lit_hardcl.schedules import WarmupCosine
@@ -39,8 +39,7 @@ class Contrastive(Method):
         optimizer: OptimizerCallable = lambda params: SGD(params, lr=0.1, momentum=0.9, weight_decay=5e-4),
         scheduler: SchedulerCallable | None = WarmupCosine,
     ) -> None:
-        if select_by not in ("features", "projections"):
-            raise Refusal(f"select_by must be 'features' or 'projections', got {select_by!r}")
+        check_choice("select_by", select_by, "features", "projections")
         super().__init__(backbone, projection_head, optimizer, scheduler)
         self.criterion = criterion
         self.select_by = select_by

@@ -12,7 +12,7 @@ from torch.profiler import record_function
 
 from lit_hardcl import distributed
 from lit_hardcl.distributed import Keys
-from lit_hardcl.errors import Refusal, check_whole, is_whole
+from lit_hardcl.errors import Refusal, check_choice, check_seed, check_whole, is_whole
 from lit_hardcl.functional import unit_vectors
 from lit_hardcl.functional.pools import check_share
 from lit_hardcl.hardness import hard_sets
@@ -94,10 +94,10 @@ class SPACL(Method):
         adversary_optimizer: OptimizerCallable = lambda params: Adam(params, lr=2e-4),
         adversary_scheduler: SchedulerCallable | None = None,
     ) -> None:
-        _check_choice("anchor", anchor, "dynamic", "fixed", "every")
-        _check_choice("choose_positives", choose_positives, "farthest", "random")
-        _check_choice("key_encoder", key_encoder, "shared", "momentum")
-        _check_choice("supervision", supervision, "none", "labels", "coarse")
+        check_choice("anchor", anchor, "dynamic", "fixed", "every")
+        check_choice("choose_positives", choose_positives, "farthest", "random")
+        check_choice("key_encoder", key_encoder, "shared", "momentum")
+        check_choice("supervision", supervision, "none", "labels", "coarse")
         check_share(screening_share)
         check_whole(1, positives=positives)
         check_whole(-(2**63), seed=seed)
@@ -118,6 +118,7 @@ class SPACL(Method):
         self.momentum, self.saturating = momentum, saturating
         self.supervision, self.coarse_targets = supervision, coarse_targets
         self.seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed
+        check_seed(self.seed)
         self.adversary_optimizer, self.adversary_scheduler = adversary_optimizer, adversary_scheduler
 
     def setup(self, stage: str) -> None:
@@ -230,8 +231,3 @@ class SPACL(Method):
                 f"class {int(targets.max())}"
             )
         return torch.tensor(self.coarse_targets, device=targets.device)[targets]
-
-
-def _check_choice(name: str, value: str, *choices: str) -> None:
-    if value not in choices:
-        raise Refusal(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")

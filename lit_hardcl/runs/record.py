@@ -153,7 +153,7 @@ def _write_new(path: Path, text: str) -> None:
     """Write a file under this name or, where another text stands there, under the next free one."""
     version = 0
     while (name := path if version == 0 else path.with_stem(f"{path.stem}-v{version}")).exists():
-        if name.read_text() == text:
+        if name.read_text(errors="replace") == text:
             return
         version += 1
     with whole(name) as part:

@@ -10,7 +10,7 @@ from torch import nn
 from lit_hardcl.cli.commands.running import ASKED
 from lit_hardcl.cli.commands.trained import best_device, defaults, trained_backbone
 from lit_hardcl.data import ContrastiveDataModule
-from lit_hardcl.errors import Refusal, check_whole
+from lit_hardcl.errors import Refusal, check_seed, check_whole
 from lit_hardcl.evaluation import (
     extract_features,
     latent_classes,
@@ -18,7 +18,7 @@ from lit_hardcl.evaluation import (
     random_view_batches,
     select_core,
 )
-from lit_hardcl.files import write_json
+from lit_hardcl.files import check_place, write_json
 from lit_hardcl.version import __version__
 
 __all__ = ["command", "defaults"]
@@ -67,8 +67,10 @@ def command(
     if share is None or not 0 < share < 1:  # before any image is looked at; the choice itself asks again
         raise Refusal(f"share must be above 0 and below 1, got {share}")
     check_whole(1, views=views)
+    check_seed(seed)
     if by == "labels" and clusters is not None:
         raise Refusal(f"clusters are of use with --by clusters only, got {clusters} with --by labels; leave it out")
+    file = check_place(Path(checkpoint).with_name("core.json") if output is None else output)
     backbone, data, digest = trained_backbone(checkpoint, backbone, data, prefix, classifier)
     images = data.train_images
     if by == "labels" and (unlabelled := int((images.targets < 0).sum())):
@@ -81,7 +83,6 @@ def command(
     else:
         classes = latent_classes(features, data.num_classes if clusters is None else clusters, seed)
     rows = select_core(features, classes, share, redundancy)
-    file = Path(output) if output else Path(checkpoint).with_name("core.json")
     write_json(
         file,
         {
