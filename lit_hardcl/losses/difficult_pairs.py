@@ -79,14 +79,14 @@ class DifficultPairLoss(RowLoss):
 
         return row_losses
 
-    def of_rectangle(self, *rectangle: Tensor | None) -> Float[Tensor, ""]:
+    def of_rectangle(self, *rectangle: Tensor | None, **named: Tensor | None) -> Float[Tensor, ""]:
         """The loss of any anchors and keys, such as a queue's; arguments as in :class:`~lit_hardcl.losses.Rectangle`.
 
         By the fast path, which a test holds equal to the formula; by the formula itself where a subclass has another.
         """
         if type(self).formula is not DifficultPairLoss.formula:
-            return super().of_rectangle(*rectangle)  # type: ignore[arg-type]
-        given = Rectangle(*rectangle)  # type: ignore[arg-type]
+            return super().of_rectangle(*rectangle, **named)  # type: ignore[arg-type]
+        given = Rectangle(*rectangle, **named)  # type: ignore[arg-type]
         difficult = self._difficult(given) if self.uses_features else None
         loss = fused_nt_xent(given, difficult, self.temperature, self.margin, self.temperature_scale, self.chunk_size)
         return nan_unless_finite(loss, given.anchor_features, given.key_features)
@@ -104,4 +104,4 @@ class DifficultPairLoss(RowLoss):
         anchors, keys = rectangle.anchor_features, rectangle.key_features
         if anchors is None:
             anchors, keys = rectangle.anchors, rectangle.keys
-        return DifficultRows(anchors, keys, rectangle.own, self.pos_high, self.pos_low)
+        return DifficultRows(anchors, keys, rectangle.own, self.pos_high, self.pos_low, rectangle.same_image)
