@@ -24,7 +24,7 @@ class DifficultRows:
         own: the column of each anchor itself, never marked; ``None``: it is not among the keys.
         pos_high: as there.
         pos_low: as there.
-        exclude: what else is no key of some anchors, given as a slice; ``None``, also as its answer: nothing.
+        exclude: from a slice of anchors to what else is no key of theirs, new at each call, or ``None``.
     """
 
     def __init__(
@@ -59,13 +59,13 @@ class DifficultRows:
         own = None if self._own is None else self._own[first:last]
         excluded = self._exclude(slice(first, last))
         if excluded is not None and own is not None:
-            excluded = excluded.scatter(1, own, True)
+            excluded.scatter_(1, own, True)
         if self._positions:
             self._cosines(first, last, similarity)
             positions: list[Any] = self._positions
             if excluded is not None:
                 similarity.masked_fill_(excluded, -torch.inf)
-                counts = (~excluded).sum(dim=1)
+                counts = excluded.shape[1] - excluded.sum(dim=1)
                 positions = [position_at(end, counts, len(self._keys)) for end in self._ends]
             elif own is not None:
                 similarity.scatter_(1, own, -torch.inf)

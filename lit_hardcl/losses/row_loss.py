@@ -26,7 +26,7 @@ class Rectangle:
         key_features: the same of the keys; ``None`` where ``keys`` is.
         anchor_targets: classes, -1 where unknown; ``None``: not known.
         key_targets: the same of the keys; ``None`` where ``keys`` is.
-        anchor_images: which image each anchor shows, at least 0. A key of this image that is not the anchor's positive,
+        anchor_images: which image each anchor shows, -1 where unknown. A key of this image that is not its positive,
             such as an older one in a queue, is no key of its. ``None``: not known.
         key_images: the same of the keys, -1 where unknown or never to be left out.
     """
@@ -57,7 +57,7 @@ class Rectangle:
         if self.anchor_images is None or self.key_images is None:
             return None
         images = self.anchor_images[rows].unsqueeze(1)
-        same = (images == self.key_images) & (images >= 0)
+        same = images.masked_fill(images < 0, -2) == self.key_images  # -1 is nobody's
         return same.scatter_(1, self.positives[rows].unsqueeze(1), False)
 
     def same_label(

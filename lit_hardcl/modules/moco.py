@@ -127,7 +127,13 @@ class MomentumContrast(Method):
         )
         images = torch.full_like(everybody.own, -1) if indices is None else indices.repeat(2)
         named = {}
-        if self.mask_own and filled:  # of the batch itself, no key is left out
+        # On a CPU, where a look does not wait, only if there are some. Of the batch itself no key is left out.
+        if (
+            self.mask_own
+            and filled
+            and indices is not None
+            and (images.device.type != "cpu" or self._own_share(indices))
+        ):
             of_batch = images.new_full((len(keys) - filled,), -1)
             named = {"anchor_images": images, "key_images": torch.cat([of_batch, self.queued_indices[:filled]])}
         given = (queries, keys, everybody.positives, everybody.own, rows[1], key_features)
