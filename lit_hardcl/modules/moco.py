@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from torch.optim import SGD
 from torch.profiler import record_function
 
-from lit_hardcl.contract import unpack
 from lit_hardcl.distributed import Keys
 from lit_hardcl.errors import Refusal
 from lit_hardcl.functional import unit_vectors
@@ -79,7 +78,6 @@ class MomentumContrast(Method):
         self.register_buffer("queued_indices", torch.full((queue_size,), -1))
         self.momentum, self.mask_own = momentum, mask_own
         self._enqueued = 0
-        self._indices: Tensor | None = None
 
     def setup(self, stage: str) -> None:
         """Refuse a precision that the slow encoder would stand still in, and queues that differ between processes."""
@@ -90,17 +88,12 @@ class MomentumContrast(Method):
                 f"the queue of {processes} processes needs a criterion with gather_distributed, got one without"
             )
 
-    def training_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
-        """As every method's; remembers whose images they are."""
-        self._indices = unpack(batch)[2]
-        return super().training_step(batch, batch_idx)
-
     def objective(self, views: list[Tensor], targets: Int[Tensor, " batch"], batch_idx: int) -> Objective:
         """Contrast the queries with the keys, and queue the keys."""
         self.check_two(views)
         size = len(self.queued_indices)
-        logged = {"own_keys_in_queue": self._own_share(self._indices)} if size and self._indices is not None else {}
-        return Objective(*self.contrast(views, self._indices), logged)
+        logged = {"own_keys_in_queue": self._own_share(self.indices)} if size and self.indices is not None else {}
+        return Objective(*self.contrast(views, self.indices), logged)
 
     def contrast(
         self, views: list[Tensor] | Shaped[Tensor, "queries *image"], indices: Int[Tensor, " images"] | None = None
