@@ -38,9 +38,14 @@ class StepOutput(NamedTuple):
 
 
 def unpack(batch: Any) -> tuple[list[Tensor], Tensor, Tensor | None]:
-    """Views, targets and indices of a batch; a foreign one may hold images instead of views, and no indices."""
+    """Views, targets and indices of a batch; a foreign one may hold images instead of views, and no indices.
+
+    A third entry that is not one whole number an image is none of indices.
+    """
     views, targets, *rest = batch
-    indices = rest[0] if rest and isinstance(rest[0], Tensor) else None
+    given = rest[0] if rest and isinstance(rest[0], Tensor) else None
+    is_index = given is not None and given.shape == (len(targets),) and not given.is_floating_point()
+    indices = given if is_index else None
     return list(views) if isinstance(views, (list, tuple)) else [views], targets, indices
 
 

@@ -182,6 +182,7 @@ MOCO_SETTINGS: list[dict[str, Any]] = [
     {"queue_size": 100},
     {"queue_size": 37, "margin": 0.1, "temperature_scale": 0.6, "pos_high": 0.15, "pos_low": 0.6},
     {"queue_size": 0, "margin": 0.1, "temperature_scale": 0.6, "pos_high": 0.15, "pos_low": 0.6},
+    {"queue_size": 37, "mask_own": False},
 ]
 
 
@@ -195,8 +196,8 @@ class MoCoStep(torch.nn.Module):
         torch.manual_seed(0)
         self.moco = MoCo(FlatNet(20), 0.2, FlatHead(), **settings).double()
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.moco.contrast(images)[0]
+    def forward(self, images: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
+        return self.moco.contrast(images, indices)[0]
 
 
 def moco_step(model: torch.nn.Module, rank: int = 0, processes: int = 1) -> dict[str, torch.Tensor]:
@@ -205,11 +206,13 @@ def moco_step(model: torch.nn.Module, rank: int = 0, processes: int = 1) -> dict
         generator = torch.Generator().manual_seed(seed)
         images = torch.randn(2, 12, 1, 4, 5, dtype=torch.float64, generator=generator)[:, rank::processes]
         model.zero_grad()
-        loss = model(images.flatten(0, 1))
+        indices = (torch.arange(12) * (1 + 2 * seed) % 17)[rank::processes]  # some of them again, on other processes
+        loss = model(images.flatten(0, 1), indices)
         loss.backward()
     gradients = [parameter.grad.flatten() for parameter in model.parameters() if parameter.requires_grad]
     moco: Any = getattr(model, "module", model)
-    queue = torch.cat([moco.moco.queued_projections, moco.moco.queued_features], dim=1)
+    queued = moco.moco.queued_projections, moco.moco.queued_features, moco.moco.queued_indices[:, None]
+    queue = torch.cat(queued, dim=1)
     return {"loss": loss.detach(), "gradient": torch.cat(gradients), "queue": queue}
 
 

@@ -102,8 +102,10 @@ def dcl_rows(
 ) -> Float[Tensor, " anchors"]:
     """NT-Xent without the positive in its denominator (arXiv:2110.06848, Eq. 6): may be negative.
 
+    0 for an anchor that has no key besides its positive.
+
     Args:
-        logits: rows, one per anchor, which needs a key besides its positive.
+        logits: rows, one per anchor.
         positives: the column of each anchor's positive.
         exclude: True where a key does not count, such as the anchor itself.
 
@@ -113,7 +115,8 @@ def dcl_rows(
     """
     positives = positives.unsqueeze(1)
     logits = _without(logits, exclude)
-    return logits.scatter(1, positives, -torch.inf).logsumexp(dim=1) - logits.gather(1, positives).squeeze(1)
+    negatives = logits.scatter(1, positives, -torch.inf).logsumexp(dim=1)
+    return (negatives - logits.gather(1, positives).squeeze(1)).masked_fill(negatives.isneginf(), 0)
 
 
 def supcon_rows(

@@ -112,7 +112,7 @@ class SPACL(Method):
             self.key_encoder = momentum_copy(nn.Sequential(self.backbone, nn.Flatten(), self.projection_head))
         self.generator = self.discriminator = None
         if adversarial_negatives:
-            dim = output_width(self.projection_head, feature_width(backbone))
+            dim = output_width(self.projection_head, feature_width(backbone, projection_head))
             self.generator, self.discriminator = Generator(dim, noise_features), Discriminator(dim)
         self.positives, self.anchor, self.choose_positives = positives, anchor, choose_positives
         self.momentum, self.saturating = momentum, saturating
