@@ -68,11 +68,26 @@ def test_a_signal_before_the_first_step_says_that_nothing_was_saved(number, code
 def test_a_signal_ends_a_command_that_is_no_training(number, code, line, run, tmp_path, weights):
     (tmp_path / "mine.py").write_text(
         "import os\nimport nets\n\n\nclass Net(nets.FlatNet):\n"
-        f"    def forward(self, images):\n        os.kill(os.getpid(), {number})\n        return super().forward(images)\n"
+        f"    def forward(self, images):\n        os.kill(os.getpid(), {number})\n"
+        "        return super().forward(images)\n"
     )
     ended, _, errors = run("evaluate", "net.pt", "--backbone", "mine.Net", "--data.dataset", "digits")
     assert ended == code
     assert errors.strip().splitlines()[-1] == line
+
+
+def test_where_slurm_requeues_its_signal_does_so(run, tmp_path, monkeypatch):
+    for name, value in {"JOB_ID": 7, "NTASKS": 1, "PROCID": 0, "LOCALID": 0, "NODEID": 0}.items():
+        monkeypatch.setenv(f"SLURM_{name}", str(value))
+    (tmp_path / "scontrol").write_text('#!/bin/sh\necho "$@" > asked\n')
+    (tmp_path / "scontrol").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    (tmp_path / "mine.py").write_text(CALLBACK.format(number="SIGUSR1", rank=0, seconds=0))
+    slurm = "--trainer.plugins=lightning.pytorch.plugins.environments.SLURMEnvironment"
+    assert run("fit", *TINY, slurm, "--trainer.callbacks+=mine.Mine")[0] == 0
+    assert (tmp_path / "asked").read_text() == "requeue 7\n"
+    (saved,) = tmp_path.rglob("hpc_ckpt_1.ckpt")
+    assert torch.load(saved, weights_only=True)["global_step"] == 15
 
 
 @pytest.mark.slow
@@ -105,7 +120,8 @@ def test_a_step_that_does_not_end_is_ended(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_process_that_dies_is_spoken_of_by_the_other(rank, tmp_path):
-    process = start(tmp_path, "fit", *TINY, *TWO, "--trainer.callbacks+=mine.Mine", number="SIGKILL", rank=rank)
+    options = [*TINY, *TWO, "--trainer.max_epochs", 10, "--trainer.callbacks+=mine.Mine"]
+    process = start(tmp_path, "fit", *options, number="SIGKILL", rank=rank)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == (1 if rank else -9)
     assert "error: another process of this training has ended" in errors
