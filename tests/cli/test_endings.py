@@ -170,3 +170,18 @@ def test_a_full_disk_is_named_and_what_was_written_before_is_whole(run, small_di
     assert "Traceback" not in errors
     (told,) = re.findall(r"the same command with --ckpt_path (\S+) goes on from there", line)
     assert torch.load(told, weights_only=True)["global_step"] == 11
+
+
+@pytest.mark.slow
+def test_wandb_out_of_reach_is_one_sentence(tmp_path, monkeypatch):
+    for name in ("HOME", "WANDB_CONFIG_DIR", "NETRC"):
+        monkeypatch.setenv(name, str(tmp_path))
+    for name in ("WANDB_API_KEY", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    process = start(tmp_path, "fit", *TINY, "-c", CONFIGS / "loggers/wandb.yaml")
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    (line,) = [line for line in errors.splitlines() if line.startswith("error: ")]
+    assert line.startswith("error: W&B: No API key configured")
+    assert "add --trainer.logger.init_args.offline=true; nothing was saved yet" in line
+    assert "Traceback" not in errors
