@@ -9,7 +9,7 @@ import time
 
 import pytest
 import torch
-from commands import BACKBONE, ROOT, TINY
+from commands import BACKBONE, CONFIGS, ROOT, TINY
 
 SIGNALS = [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "ended by SIGTERM")]
 TWO = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--trainer.accelerator", "cpu"]
