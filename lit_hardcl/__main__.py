@@ -10,6 +10,7 @@ from lit_hardcl.cli.commands import compare, evaluate, predict, profile, select,
 from lit_hardcl.cli.commands.running import run_command
 from lit_hardcl.cli.configuration import with_shipped_files
 from lit_hardcl.cli.failures import failed
+from lit_hardcl.cli.refusals import check_command, said_by_lightning
 from lit_hardcl.errors import Refusal
 from lit_hardcl.stopping import exit_code, heard, say
 
@@ -41,7 +42,7 @@ def main(args: list[str] | None = None) -> None:
         say(stop)
         sys.exit(exit_code(stop))
     except Exception as error:
-        refusal = refused(error) if isinstance(error, ValueError) else None
+        refusal = refused(error)
         sentence = refusal or failed(error)
         if sentence is None or debug:
             raise
@@ -51,6 +52,8 @@ def main(args: list[str] | None = None) -> None:
 
 def _run(given: list[str]) -> None:
     args = with_shipped_files(given)
+    if args and args[0][:1] != "-":
+        check_command(args[0], (*training.CommandLine.subcommands(), *COMMANDS))
     if args and args[0] in COMMANDS:
         run_command(args[0], COMMANDS[args[0]], args[1:])
     else:
@@ -58,14 +61,15 @@ def _run(given: list[str]) -> None:
 
 
 def refused(error: BaseException | None) -> str | None:
-    """The sentence of a refusal, or of one that lies behind an error; ``None``: it is somebody else's error."""
+    """The sentence of a refusal, ours or Lightning's, or of one behind an error; ``None``: it is somebody's error."""
+    lightning = None if error is None else said_by_lightning(error)
     # Older jsonargparse keeps only the text of what it caught.
-    union = re.search(r"Union subtypes.*?\n  - (?!Expected)(.*)", str(error), re.DOTALL)
+    union = re.search(r"Union subtypes.*?\n +- (?!Expected|Does not)(.*)", str(error), re.DOTALL)
     while error is not None:
         if isinstance(error, Refusal):  # of a worker of a DataLoader, with its traceback before it as text
             return str(error).strip().rsplit(f"\n{Refusal.__module__}.Refusal: ", 1)[-1]
         error = error.__cause__
-    return union[1].splitlines()[0] if union else None
+    return union[1].splitlines()[0] if union else lightning
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from lit_hardcl import distributed
-from lit_hardcl.contract import evaluated
-from lit_hardcl.errors import Refusal
+from lit_hardcl.contract import check_targets, evaluated
+from lit_hardcl.errors import Refusal, check_whole
 
 
 class HeldOut(pl.Callback):
@@ -89,8 +89,7 @@ class OnlineEvaluator(HeldOut):
 
     def __init__(self, num_classes: int | None = None) -> None:
         super().__init__()
-        if num_classes is not None and num_classes < 1:
-            raise Refusal(f"num_classes must be at least 1, got {num_classes}")
+        check_whole(1, num_classes=num_classes)
         self.num_classes = num_classes
         self._classes = num_classes or 0
 
@@ -119,6 +118,7 @@ class OnlineEvaluator(HeldOut):
 
     def log_rows(self, rows: Shaped[Tensor, "images columns"], targets: Int[Tensor, " images"], stage: str) -> None:
         """Log the shares of labelled images that are right."""
+        check_targets(targets, self._classes)
         labelled = targets >= 0
         if not labelled.any():
             return

@@ -5,7 +5,7 @@ import copy
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from zipfile import is_zipfile
 
 import yaml
@@ -15,25 +15,37 @@ from torch import nn
 
 from lit_hardcl import modules
 from lit_hardcl.cli.configuration import DEFAULTS, quiet_about_args
+from lit_hardcl.cli.refusals import OneSentence, check_read, check_trainer, program
 from lit_hardcl.data import ContrastiveDataModule
 from lit_hardcl.earlier import GONE
-from lit_hardcl.errors import Refusal
-from lit_hardcl.runs import RunRecord, differences, model_config, read_checkpoint, run_of, summary_of, yardsticks
+from lit_hardcl.errors import Refusal, check_seed
+from lit_hardcl.files import check_place
+from lit_hardcl.runs import (
+    RunRecord,
+    claim_folder,
+    differences,
+    model_config,
+    read_checkpoint,
+    run_of,
+    summary_of,
+    yardsticks,
+)
 from lit_hardcl.stopping import SIGTERM
+from lit_hardcl.trust import check_optimizers
 
 
-class Parser(LightningArgumentParser):
+class Parser(OneSentence, LightningArgumentParser):
     """A parser that knows the methods by name."""
 
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """End with exit code 2; after an unknown method, list the known ones."""
-        if "model" in message and "import path" in message:
+    def shortened(self, message: str) -> str:
+        """As any parser's; after an unknown method, with the known ones."""
+        sentence = super().shortened(message)
+        if sentence.startswith(("model must", "model names")):
             presets = ", ".join(name for name in modules.__all__ if "Contrast" not in name)
-            message += (
+            sentence += (
                 f"\n  Known methods: {presets}, Contrastive with a criterion, or the import path of any LightningModule"
             )
-        message += "".join(f"\n  {name} is now {place}" for name, place in GONE.items() if name in message)
-        super().error(message, ex)
+        return sentence + "".join(f"\n  {name} is now {place}" for name, place in GONE.items() if name in message)
 
 
 class CommandLine(LightningCLI):
@@ -52,12 +64,19 @@ class CommandLine(LightningCLI):
         )
 
     def before_instantiate_classes(self) -> None:
-        """Name the run after its method and data set, where the logger leaves its name open."""
+        """Check optimizers and the trainer's numbers; name the run by method and data if the logger leaves it open."""
+        self.check_optimizers()
+        check_trainer(self._get(self.config, "trainer"))
         loggers = self._get(self.config, "trainer").get("logger")
         for logger in loggers if isinstance(loggers, list) else [loggers]:
             arguments = getattr(logger, "init_args", None)
             if arguments is not None and "name" in arguments and arguments.name is None:
                 arguments.name = self.title.replace(" on ", "-")
+
+    def check_optimizers(self) -> None:
+        """Refuse a function where a class is meant: it would be called."""
+        if model := self._get(self.config, "model"):
+            check_optimizers(model.as_dict(), LightningModule, "model")
 
     @property
     def title(self) -> str:
@@ -66,8 +85,15 @@ class CommandLine(LightningCLI):
         dataset = self._get(self.config, "data", {}).get("init_args", {}).get("dataset")
         return f"{method} on {dataset}" if dataset else method
 
+    def _set_seed(self) -> None:
+        seed = self._get(self.config, "seed_everything")
+        check_seed(0 if isinstance(seed, bool) else seed, "seed_everything")
+        super()._set_seed()
+
     def before_fit(self) -> None:
-        """Keep the untrained backbone: it is a yardstick."""
+        """Take a folder, and keep the untrained backbone: it is a yardstick."""
+        if self.trainer.is_global_zero:
+            claim_folder(self.trainer.logger)
         self.untrained: nn.Module | None = copy.deepcopy(getattr(self.model, "backbone", None))
 
     def after_fit(self) -> None:
@@ -112,6 +138,8 @@ def leaving_nothing(line: CommandLine, stage: str) -> Iterator[None]:
     """Look at the data before anything is written, and leave no empty run folder behind an error."""
     data, trainer = line.datamodule, line.trainer
     SIGTERM.going_on = lambda: going_on(trainer)
+    if logs := getattr(trainer.logger, "save_dir", None):
+        check_place(logs, "the logger's save_dir", folder=True)
     try:
         if isinstance(data, ContrastiveDataModule) and not data.download:
             data.trainer = trainer
@@ -155,6 +183,9 @@ def command_line(
 ) -> CommandLine:
     """Parse ``args``, build everything and, if ``run``, run the subcommand; the help names ``also``, other commands."""
     quiet_about_args()
+    whole = {"prog": program(), "allow_abbrev": False}
+    if also:
+        whole["epilog"] = f"Also, each with its --help: {', '.join(also)}."
     return line(
         LightningModule,
         LightningDataModule,
@@ -165,7 +196,7 @@ def command_line(
         seed_everything_default=0,
         trainer_defaults={"log_every_n_steps": 10},
         parser_class=Parser,
-        parser_kwargs={"epilog": f"Also, each with its --help: {', '.join(also)}."} if also else {},
+        parser_kwargs=whole | {name: {"allow_abbrev": False} for name in line.subcommands() if run},
         args=args,
         run=run,
     )
@@ -173,6 +204,8 @@ def command_line(
 
 def run(args: list[str], also: tuple[str, ...] = ()) -> None:
     """Run a subcommand of LightningCLI; help for a method shows its own options, not everybody's."""
+    if args[:1] != ["fit"]:
+        check_read(args, "--yardsticks", "false")
     if {"-h", "--help"} & set(args) and (method := re.search(r"--model[ =](\S+)", " ".join(args))):
         args = [args[0], "--model.help", method[1]]
     command_line(args, also=also)
@@ -185,6 +218,7 @@ class Rehearsal(CommandLine):
 
     def instantiate_classes(self) -> None:
         """Build, so that what a class refuses is heard."""
+        self.check_optimizers()
         self.parser.instantiate_classes(self.config)
 
 

@@ -26,7 +26,10 @@ from lit_hardcl.data.settings import (
     read_indices,
 )
 from lit_hardcl.data.variants import keep, long_tail, mix_classes, rows_of, subset, without_mixed
+from lit_hardcl.errors import Refusal, check_seed, check_whole
 from lit_hardcl.views.recipe import Augmentation
+
+MOST_WORKERS = 1024
 
 
 class ContrastiveDataModule(LightningDataModule):
@@ -42,18 +45,19 @@ class ContrastiveDataModule(LightningDataModule):
         batch_size: images per process; the last, smaller batch of a training epoch is left out.
         num_views: random views of each image.
         clean_view: whether a training batch also has each image's clean view, as the last of its views.
-        num_workers: processes that fetch batches; of use for images in files only.
+        num_workers: processes that fetch batches, at most 1024; of use for images in files only.
         train_size: number of training images, chosen by seed, of each class its share; None for all.
         mix_fraction: share of the training images mixed with another class (see `mix_classes`).
         remove_mixed: whether the mixed images are left out again.
         imbalance: size of the largest training class over the smallest (see `long_tail`).
         train_indices: original indices of the images to train on, or a text or JSON file with them; None for all.
-        seed: of the variants, the order and the views; None for that of Lightning's ``seed_everything``, or else 0.
+        seed: seed of the variants, the order and the views; None for that of Lightning's ``seed_everything``, or else
+            0.
         download: whether missing data may be downloaded.
         augmentation: the recipe of the random views; None for the data set's own.
         image_size: height and width of the views; None for the data set's own.
-        eval_batch_size: of the clean loaders; None for ``batch_size``.
-        pin_memory: None for whenever there is a GPU.
+        eval_batch_size: batch size of the clean loaders; None for ``batch_size``.
+        pin_memory: whether to pin memory; None for whenever there is a GPU.
         compile: whether views are made by ``torch.compile``: faster after a first batch of up to a minute.
 
     Raises:
@@ -84,7 +88,11 @@ class ContrastiveDataModule(LightningDataModule):
         super().__init__()
         check_at_least(2, batch_size=batch_size)
         self.seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed
-        check_at_least(0, num_workers=num_workers, seed=self.seed)
+        check_at_least(0, num_workers=num_workers)
+        check_seed(self.seed)
+        if num_workers > MOST_WORKERS:
+            raise Refusal(f"num_workers must be at most {MOST_WORKERS}, got {num_workers}: each is a process")
+        check_whole(-(2**63), train_size=train_size)
         check_mix_fraction(mix_fraction)
         check_imbalance(imbalance)
         self.source = data_set(dataset)
@@ -146,7 +154,7 @@ class ContrastiveDataModule(LightningDataModule):
     @cached_property
     def train_images(self) -> Images:
         """The training images after all variants, before `keep`."""
-        images = self.source.load(Path(self.data_dir), True, self.download)
+        images = self.source.read(Path(self.data_dir), True, self.download)
         images = mix_classes(subset(images, self.train_size, self.seed), self.mix_fraction, self.seed)
         images = long_tail(without_mixed(images) if self.remove_mixed else images, self.imbalance, self.seed)
         return images if self.train_indices is None else keep(images, read_indices(self.train_indices))
@@ -154,7 +162,7 @@ class ContrastiveDataModule(LightningDataModule):
     @cached_property
     def held_out_images(self) -> Images:
         """The data set's own test images."""
-        return self.source.load(Path(self.data_dir), False, self.download)
+        return self.source.read(Path(self.data_dir), False, self.download)
 
     def keep(self, indices: list[int] | Tensor | None) -> None:
         """Train on these original indices only, from the next epoch on; None restores all training images.

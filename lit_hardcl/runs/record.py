@@ -14,6 +14,7 @@ from lit_hardcl.evaluation import ACCURACIES
 from lit_hardcl.files import whole
 from lit_hardcl.runs.layout import run_of
 from lit_hardcl.runs.logging import keep_best, log_config
+from lit_hardcl.runs.reading import write_weights
 from lit_hardcl.stopping import GRACE, SIGTERM, Terminated, end_peers
 
 RECORDED = ("best", "last", "history", "seconds", "images")
@@ -98,6 +99,13 @@ class RunRecord(SaveConfigCallback):
         self.seconds += time.perf_counter() - self._since
         self._keep_logged(trainer, trainer.current_epoch - 1)
 
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the weights of the checkpoints as safetensors, which other programs read without running anything."""
+        if trainer.is_global_zero and (run := run_of(trainer)):
+            for checkpoint in (run.checkpoints / "best.ckpt", run.last):
+                if checkpoint.is_file():
+                    write_weights(checkpoint)
+
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
@@ -146,7 +154,7 @@ def _write_new(path: Path, text: str) -> None:
     """Write a file under this name or, where another text stands there, under the next free one."""
     version = 0
     while (name := path if version == 0 else path.with_stem(f"{path.stem}-v{version}")).exists():
-        if name.read_text() == text:
+        if name.read_text(errors="replace") == text:
             return
         version += 1
     with whole(name) as part:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from scipy.optimize import brentq
 
+from lit_hardcl.errors import check_choice
 from lit_hardcl.theory.checks import check_graph, require, whole
 from lit_hardcl.theory.eigenvalues import second_trivial
 from lit_hardcl.theory.graph import Structure, degrees
@@ -71,7 +72,8 @@ def error_bound(delta: float, eigenvalue: float) -> float:
 
     Args:
         delta: error of recovering the label of an image from one augmented view of it, in 0..1.
-        eigenvalue: ``lambda_{k+1}``, below 1. Under the noise of App. B.3 add ``wigner_x0(...) * epsilon / c2``.
+        eigenvalue: ``lambda_{k+1}``, from -1 to below 1. Under the noise of App. B.3 add ``wigner_x0(...) * epsilon /
+            c2``.
 
     Raises:
         ValueError: for a ``delta`` out of range, or an eigenvalue of 1 or more, which bounds nothing.
@@ -81,7 +83,7 @@ def error_bound(delta: float, eigenvalue: float) -> float:
         0.16
     """
     require(bool(0 <= delta <= 1), "delta must be in 0..1", delta=delta)
-    require(bool(eigenvalue < 1), "a bound needs an eigenvalue below 1", eigenvalue=eigenvalue)
+    require(bool(-1.001 < eigenvalue < 1), "a bound needs an eigenvalue below 1, at least -1", eigenvalue=eigenvalue)
     return 4 * delta / (1 - eigenvalue) + 8 * delta
 
 
@@ -123,6 +125,7 @@ def removal_threshold(
     Raises:
         ValueError: for another ``against``, and as `degrees` does.
     """
+    check_choice("against", against, "stated", "matched", "all_k_r1")
     c = degrees(n, r, n_d, alpha, beta, gamma, structure)
     own, between, left = 1 - alpha, alpha + r * beta, c["c_removed"]
     if against == "stated":
@@ -130,7 +133,6 @@ def removal_threshold(
     elif against == "matched":
         numerator, denominator = own * n_d, float(n - n_d)
     else:
-        require(against == "all_k_r1", 'against must be "stated", "matched" or "all_k_r1"', against=against)
         numerator, denominator = own * c["c2"] * between, left**2 - own * c["c2"] if n_d else 0.0
     return numerator / (r * denominator) if denominator > 0 else inf
 

@@ -68,8 +68,8 @@ def test_a_signal_before_the_first_step_says_that_nothing_was_saved(number, code
 def test_a_signal_ends_a_command_that_is_no_training(number, code, line, run, tmp_path, weights):
     (tmp_path / "mine.py").write_text(
         "import os\nimport nets\n\n\nclass Net(nets.FlatNet):\n"
-        f"    def forward(self, images):\n        os.kill(os.getpid(), {number})\n"
-        "        return super().forward(images)\n"
+        "    def forward(self, images):\n"
+        f"        os.kill(os.getpid(), {number})\n        return super().forward(images)\n"
     )
     ended, _, errors = run("evaluate", "net.pt", "--backbone", "mine.Net", "--data.dataset", "digits")
     assert ended == code

@@ -144,7 +144,8 @@ def test_a_run_is_recorded_and_its_checkpoint_validates_and_predicts(run, tmp_pa
     assert code == 0
     folder = tmp_path / "runs/SimCLRCombined-digits/version_0"
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    inside = {f"checkpoints/{name}" for name in ("best.ckpt", "last.ckpt", "config.yaml", "summary.json")}
+    files = ("best.ckpt", "last.ckpt", "best.safetensors", "last.safetensors", "config.yaml", "summary.json")
+    inside = {f"checkpoints/{name}" for name in files}
     assert names == {"metrics.csv", *inside}
     assert {path.name for path in tmp_path.iterdir()} == {"runs"}
 
@@ -168,7 +169,7 @@ def test_a_run_is_recorded_and_its_checkpoint_validates_and_predicts(run, tmp_pa
     assert code == 0
     (file,) = tmp_path.rglob("features.pt")
     assert str(file.relative_to(tmp_path)) in output
-    module = SimCLRCombined.load_from_checkpoint(best).eval()
+    module = SimCLRCombined.load_from_checkpoint(best, trusted=["nets"]).eval()
     images = ContrastiveDataModule().val_dataloader()
     with torch.no_grad():
         expected = torch.cat([module(views[0]) for views, _, _ in images])
