@@ -130,26 +130,6 @@ def test_a_process_that_dies_is_spoken_of_by_the_other(rank, tmp_path):
         assert "a process was killed by signal 9; " in errors
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        ("fit", *TINY, "--trainer.logger.save_dir", "plain/runs"),
-        ("evaluate", "net.pt", *BACKBONE, "--output", "plain/evaluation.json"),
-        ("select", "net.pt", *BACKBONE, "--share", "0.5", "--output", "plain/core.json"),
-        ("predict", *TINY, "--trainer.logger.save_dir", "plain/runs"),
-    ],
-    ids=lambda command: command[0],
-)
-def test_a_folder_that_cannot_be_made_is_named(command, run, tmp_path, weights):
-    (tmp_path / "plain").write_text("a file")
-    code, _, errors = run(*command)
-    assert code == 1
-    (line,) = [line for line in errors.splitlines() if line.startswith("error: ")]
-    assert "plain" in line
-    assert "a folder is needed where a file lies: choose another place" in line
-    assert "Traceback" not in errors
-
-
 @pytest.fixture
 def small_disk(tmp_path):
     """A disk of 250 kB, where one may be mounted."""
@@ -158,7 +138,27 @@ def small_disk(tmp_path):
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=250k", "tmpfs", str(disk)], capture_output=True).returncode:
         pytest.skip("no right to mount")
     yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("evaluate", "net.pt", *BACKBONE, "--probe.epochs", "1", "--output", "disk/evaluation.json"),
+        ("select", "net.pt", *BACKBONE, "--share", "0.5", "--output", "disk/core.json"),
+        ("predict", *TINY, "--trainer.logger.save_dir", "disk"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_full_disk_is_named_by_a_command_that_writes_a_file(command, run, small_disk, weights):
+    with pytest.raises(OSError, match="No space"):
+        (small_disk / "other").write_bytes(bytes(10**6))
+    code, _, errors = run(*command)
+    assert code == 1
+    (line,) = [line for line in errors.splitlines() if line.startswith("error: ")]
+    assert line.startswith("error: disk/")
+    assert "full" in line
+    assert "Traceback" not in errors
 
 
 def test_a_full_disk_is_named_and_what_was_written_before_is_whole(run, small_disk):
