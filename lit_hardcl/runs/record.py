@@ -95,7 +95,8 @@ class RunRecord(SaveConfigCallback):
         getattr(trainer.strategy.launcher, "procs", []).clear()
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Stop the clock."""
+        """Stop the clock; a SIGTERM need not wait any more."""
+        SIGTERM.patience = 0.0
         self.seconds += time.perf_counter() - self._since
         self._keep_logged(trainer, trainer.current_epoch - 1)
 
