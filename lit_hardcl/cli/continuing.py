@@ -71,6 +71,8 @@ def check_length(path: Path, saved: dict[str, Any], trainer: dict[str, Any]) -> 
 
 def going_on(trainer: Trainer) -> str:
     """How to go on with a training that has not come to its end."""
+    if getattr(trainer.strategy, "_start_method", "popen") != "popen":  # spawned or forked: only they know their folder
+        return "the same command with --ckpt_path and the run's last.ckpt, if there is one, goes on from there"
     run = run_of(trainer)
     files = [run.last, run.last.with_name("best.ckpt")] if run else []
     whole = next((file for file in files if is_zipfile(file)), None)  # not one that a full disk has cut off

@@ -7,6 +7,8 @@ from typing import Any
 from lit_hardcl.errors import Refusal, check_whole
 from lit_hardcl.files import read
 
+MOST_WORKERS = 1024
+
 
 def check_at_least(lowest: int, **settings: int) -> None:
     """Raise a ValueError that names the setting, the rule and the value, if one of them is too small."""
@@ -61,3 +63,14 @@ def read_indices(source: str | list[int]) -> list[int]:
 
 def _numbers(text: str) -> Any:
     return json.loads(text) if text.lstrip()[:1] in ("[", "{") else [int(line) for line in text.split()]
+
+
+def check_workers(num_workers: int) -> None:
+    """Refuse a number below 0, or of more processes than a machine will start.
+
+    Raises:
+        Refusal: naming the number.
+    """
+    check_at_least(0, num_workers=num_workers)
+    if num_workers > MOST_WORKERS:
+        raise Refusal(f"num_workers must be at most {MOST_WORKERS}, got {num_workers}: each is a process")

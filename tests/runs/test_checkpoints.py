@@ -48,7 +48,8 @@ def test_an_error_while_writing_leaves_the_file_before_and_nothing_else(tmp_path
             part.write_text("half")
             raise ZeroDivisionError
 
-    pytest.raises(ZeroDivisionError, fail)
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
     assert (tmp_path / "table.csv").read_text() == "old"
 
