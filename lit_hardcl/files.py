@@ -62,7 +62,7 @@ def read_json(path: Path, what: str) -> Any:
     return read(path, what, json.loads)
 
 
-def read_csv(path: Path, what: str) -> list[dict[str, str]]:
+def read_csv(path: Path, what: str) -> list[dict[Any, Any]]:
     """The rows of a CSV file by the names in its first one; see `read`."""
     return read(path, what, lambda text: list(csv.DictReader(io.StringIO(text, newline=""), restval="")))
 

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from lit_hardcl.contract import check_targets
 from lit_hardcl.errors import Refusal, check_seed
 from lit_hardcl.functional import cosine_similarity
+from lit_hardcl.functional.similarity import at_least_float32
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def fit_linear_probe(
     check_seed(seed)
     check_targets(targets, num_classes)
     labelled = targets >= 0
-    features, targets = features[labelled].float(), targets[labelled]
+    features, targets = at_least_float32(features[labelled]).float(), targets[labelled]
     if len(features) == 0:
         raise Refusal("a linear probe needs labels, but no image has one")
     if standardise:
