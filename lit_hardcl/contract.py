@@ -27,7 +27,7 @@ class StepOutput(NamedTuple):
     """What a step says of its images, one row per view and image, view by view.
 
     Attributes:
-        features: before any head, without gradient.
+        features: rows before any head, without gradient.
         targets: class numbers, -1 where an image has no label.
         indices: row numbers of the images in their data set; ``None``: the batch had none.
     """
@@ -38,9 +38,14 @@ class StepOutput(NamedTuple):
 
 
 def unpack(batch: Any) -> tuple[list[Tensor], Tensor, Tensor | None]:
-    """Views, targets and indices of a batch; a foreign one may hold images instead of views, and no indices."""
+    """Views, targets and indices of a batch; a foreign one may hold images instead of views, and no indices.
+
+    A third entry that is not one whole number an image is none of indices.
+    """
     views, targets, *rest = batch
-    indices = rest[0] if rest and isinstance(rest[0], Tensor) else None
+    given = rest[0] if rest and isinstance(rest[0], Tensor) else None
+    is_index = given is not None and given.shape == (len(targets),) and not given.is_floating_point()
+    indices = given if is_index else None
     return list(views) if isinstance(views, (list, tuple)) else [views], targets, indices
 
 
@@ -76,7 +81,7 @@ def read_step(outputs: Any, indexed: bool = False) -> StepOutput:
     A foreign step may return one target and one index per image instead of one per row, and leave indices out.
 
     Args:
-        outputs: as Lightning hands it to callbacks.
+        outputs: object that Lightning hands to callbacks.
         indexed: whether indices are needed.
 
     Raises:

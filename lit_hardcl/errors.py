@@ -1,4 +1,8 @@
-"""What this library refuses, told apart from every other ``ValueError`` by its class."""
+"""What this library refuses, told apart from every other ``ValueError`` by its class, and what it asks of numbers."""
+
+import math
+from numbers import Integral
+from typing import Any
 
 
 class Refusal(ValueError):
@@ -14,6 +18,33 @@ class Refusal(ValueError):
     """
 
 
+def is_whole(value: Any, lowest: float = 1, highest: float = 2**63 - 1) -> bool:
+    """Whether this is a whole number of the range, and no bool."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and lowest <= int(value) <= highest
+
+
+def check_whole(lowest: int, **numbers: Any) -> None:
+    """Refuse what is no whole number from ``lowest`` up, by its name; ``None`` is left to who takes it.
+
+    Example:
+        >>> check_whole(1, k=float("nan"))
+        Traceback (most recent call last):
+        ...
+        lit_hardcl.errors.Refusal: k must be at least 1, got nan: a whole number is needed
+    """
+    for name, value in numbers.items():
+        if value is not None and not is_whole(value, lowest):
+            why = "" if is_whole(value, -math.inf) else ": a whole number is needed"
+            raise Refusal(f"{name} must be at least {lowest}, got {value!r}{why}")
+
+
+def check_positive(**numbers: Any) -> None:
+    """Refuse what is not above 0, or above 1e30, which float32 cannot reckon with, by its name."""
+    for name, value in numbers.items():
+        if isinstance(value, str) or not 0 < value <= 1e30:
+            raise Refusal(f"{name} must be positive and at most 1e30, got {value!r}")
+
+
 def check_choice(name: str, value: object, *choices: object) -> None:
     """Raise a `Refusal` unless the value is one of two or more choices."""
     if value not in choices:
@@ -22,5 +53,5 @@ def check_choice(name: str, value: object, *choices: object) -> None:
 
 def check_seed(seed: int, name: str = "seed") -> None:
     """Raise a `Refusal` unless torch, NumPy and scikit-learn all take this seed."""
-    if not 0 <= seed < 2**32:
-        raise Refusal(f"{name} must be {'at least 0' if seed < 0 else 'below 2**32'}, got {seed}")
+    if not is_whole(seed, 0, 2**32 - 1):
+        raise Refusal(f"{name} must be {'below 2**32' if is_whole(seed) else 'at least 0'}, got {seed}")

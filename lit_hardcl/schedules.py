@@ -1,13 +1,53 @@
-"""Learning-rate schedules that a configuration file can name."""
+"""Schedules of learning rates and of other numbers, and what is refused of anybody's rates."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import Refusal, check_whole
+
+
+def made(what: str, make: Callable[[Any], Any], of: Any) -> Any:
+    """What the settings make: an optimizer of parameters, or a schedule of an optimizer.
+
+    Raises:
+        Refusal: with the words of whoever refuses the settings, or if they are taken though no descent follows: a
+            learning rate or weight decay that is negative or infinite, a momentum outside [0, 1), a NaN, a schedule's
+            ``gamma`` that is not above 0 or its ``step_size`` or ``T_max`` below 1.
+    """
+    try:
+        found = make(of)
+    except (ArithmeticError, TypeError, ValueError) as error:
+        raise Refusal(f"the {what} refuses its settings: {error}") from error
+    for group in getattr(getattr(found, "optimizer", found), "param_groups", []):
+        for name, value in group.items():
+            limit = _BELOW.get(name)
+            if (limit is not None and not 0 <= value < limit) or (isinstance(value, float) and math.isnan(value)):
+                raise Refusal(f"{name} of the {what} must be in [0, {limit or math.inf}), got {value}")
+    for name, value in vars(found).items():
+        if (name in ("step_size", "T_max") and not value >= 1) or (name == "gamma" and not 0 < value < math.inf):
+            raise Refusal(f"{name} of the {what} must be {'above 0' if name == 'gamma' else 'at least 1'}, got {value}")
+    return found
+
+
+_BELOW = {"lr": math.inf, "weight_decay": math.inf, "momentum": 1}
+
+
+def ramp(start: float, end: float, progress: float) -> float:
+    """From ``start`` straight to ``end`` while ``progress`` goes from 0 to 1; ``end`` from then on."""
+    return start + (end - start) * min(1.0, progress)
+
+
+def wave(start: float, end: float, progress: float) -> float:
+    """From ``start`` to ``end`` and back along a cosine for every 1 of ``progress``.
+
+    ``(start - end) * (1 + cos(2π progress)) / 2 + end`` (arXiv:2303.13664).
+    """
+    return (start - end) * (1 + math.cos(2 * math.pi * progress)) / 2 + end
 
 
 class WarmupCosine(LRScheduler):
@@ -32,8 +72,7 @@ class WarmupCosine(LRScheduler):
     def __init__(self, optimizer: Optimizer, warmup_ratio: float = 0.05, total_steps: int | None = None) -> None:
         if not 0 <= warmup_ratio < 1:
             raise Refusal(f"warmup_ratio must be in [0, 1), got {warmup_ratio}")
-        if total_steps is not None and total_steps < 1:
-            raise Refusal(f"total_steps must be at least 1, got {total_steps}")
+        check_whole(1, total_steps=total_steps)
         self.warmup_ratio = warmup_ratio
         self.total_steps = total_steps
         self._is_open = total_steps is None

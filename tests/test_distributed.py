@@ -137,3 +137,7 @@ def test_a_spacl_fit_of_two_processes_logs_the_losses_of_one(tmp_path):
     assert len(one_losses) == 11
     assert two_losses == pytest.approx(one_losses, rel=1e-6)
     assert two_accuracies == one_accuracies
+
+
+def test_all_processes_stop_where_the_loss_of_one_is_no_number(tmp_path):
+    assert processes.in_two(processes.watched, tmp_path) == [[1, 1], [1, 1]]

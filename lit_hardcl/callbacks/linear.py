@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from lit_hardcl import distributed
 from lit_hardcl.callbacks.online import OnlineEvaluator
 from lit_hardcl.contract import check_targets, read_step
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import Refusal, check_positive, check_whole
 
 
 class OnlineLinearProbe(OnlineEvaluator):
@@ -23,8 +23,8 @@ class OnlineLinearProbe(OnlineEvaluator):
 
     Args:
         num_classes: number of classes; ``None``: the data module's ``num_classes``.
-        learning_rate: of Adam, positive.
-        weight_decay: of Adam, not negative.
+        learning_rate: step size of Adam, positive.
+        weight_decay: factor of Adam's L2 penalty, not negative.
         every_n_steps: train the probe on every n-th batch, at least 1.
 
     Raises:
@@ -42,11 +42,10 @@ class OnlineLinearProbe(OnlineEvaluator):
         every_n_steps: int = 1,
     ) -> None:
         super().__init__(num_classes)
-        if not learning_rate > 0 or not weight_decay >= 0 or every_n_steps < 1:
-            raise Refusal(
-                "learning_rate must be positive, weight_decay not negative and every_n_steps at least 1, got "
-                f"{learning_rate}, {weight_decay} and {every_n_steps}"
-            )
+        check_positive(learning_rate=learning_rate)
+        check_whole(1, every_n_steps=every_n_steps)
+        if weight_decay != 0:
+            check_positive(weight_decay=weight_decay)
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.every_n_steps = every_n_steps

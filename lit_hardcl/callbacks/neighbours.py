@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from lit_hardcl import distributed
 from lit_hardcl.callbacks.online import OnlineEvaluator
 from lit_hardcl.contract import read_step
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import check_positive, check_whole
 from lit_hardcl.evaluation import extract_features, thinned
 from lit_hardcl.evaluation.classify import knn_scores
 
@@ -27,7 +27,7 @@ class OnlineKNN(OnlineEvaluator):
     Args:
         num_classes: number of classes; ``None``: the data module's ``num_classes``.
         k: neighbours that vote, at least 1.
-        temperature: of the votes' weights ``exp(cosine / temperature)``, positive.
+        temperature: divisor in the votes' weights ``exp(cosine / temperature)``, positive.
         bank_size: rows kept by all processes together, at least 1: ``4 * width * bank_size`` bytes.
 
     Raises:
@@ -40,10 +40,8 @@ class OnlineKNN(OnlineEvaluator):
         self, num_classes: int | None = None, k: int = 20, temperature: float = 0.1, bank_size: int = 65536
     ) -> None:
         super().__init__(num_classes)
-        if k < 1 or not temperature > 0 or bank_size < 1:
-            raise Refusal(
-                f"k and bank_size must be at least 1 and temperature positive, got {k}, {bank_size} and {temperature}"
-            )
+        check_whole(1, k=k, bank_size=bank_size)
+        check_positive(temperature=temperature)
         self.k = k
         self.temperature = temperature
         self.bank_size = bank_size

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lit_hardcl import distributed
 from lit_hardcl.contract import check_targets, evaluated
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import Refusal, check_whole
 
 
 class HeldOut(pl.Callback):
@@ -89,8 +89,7 @@ class OnlineEvaluator(HeldOut):
 
     def __init__(self, num_classes: int | None = None) -> None:
         super().__init__()
-        if num_classes is not None and num_classes < 1:
-            raise Refusal(f"num_classes must be at least 1, got {num_classes}")
+        check_whole(1, num_classes=num_classes)
         self.num_classes = num_classes
         self._classes = num_classes or 0
 

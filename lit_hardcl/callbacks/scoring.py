@@ -7,7 +7,7 @@ import lightning.pytorch as pl
 
 from lit_hardcl.callbacks.linear import OnlineLinearProbe
 from lit_hardcl.contract import read_step
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import Refusal, check_whole
 from lit_hardcl.hardness.band import band_of, check_own_band
 from lit_hardcl.hardness.image_scores import ImageScores
 from lit_hardcl.hardness.score_files import read_scores
@@ -28,8 +28,7 @@ class Scoring:
         if (score == "given") != (scores_file is not None):
             raise Refusal(f"scores_file goes with score='given' and only with it, got {scores_file} and {score!r}")
         check_own_band(pos_high, pos_low)
-        if every_n_steps < 1:
-            raise Refusal(f"every_n_steps must be at least 1, got {every_n_steps}")
+        check_whole(1, every_n_steps=every_n_steps)
         self.score, self.scores_file = score, scores_file
         self.pos_high, self.pos_low, self.every_n_steps = pos_high, pos_low, every_n_steps
         self._probe: OnlineLinearProbe | None = None

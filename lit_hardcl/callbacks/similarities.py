@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lit_hardcl import distributed
 from lit_hardcl.contract import read_step
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import Refusal, check_whole
 from lit_hardcl.evaluation import (
     Features,
     SimilarityLevels,
@@ -46,14 +46,14 @@ class SimilarityStatistics(pl.Callback):
             of each class are in the subset, the others are chosen at random among those with a label. Time grows with
             its third power: 1024 images take about a quarter of a second besides their forward pass.
         every_n_epochs: measure the subset at the end of every n-th epoch, and of the last.
-        hardest_share: of each class's images, how many count as difficult examples, in (0, 1).
+        hardest_share: part of each class's images that counts as difficult examples, in (0, 1).
         pos_high: rank where the band begins, see `lit_hardcl.hardness.Band`; ``None``: the criterion's. If that has
             none, share and precision are not logged.
         pos_low: rank where it ends.
         every_n_steps: count the selected pairs of every n-th batch.
-        figure: at the end, save ``similarity.png``, a histogram of the similarities, in the run's folder; with W&B
-            also log it.
-        seed: of the choice of the subset and of the probe.
+        figure: whether to save at the end ``similarity.png``, a histogram of the similarities, in the run's folder;
+            with W&B also log it.
+        seed: seed of the choice of the subset and of the probe.
 
     Raises:
         ValueError: if a number breaks its rule; before training, if the subset is too small, there are fewer than two
@@ -71,11 +71,9 @@ class SimilarityStatistics(pl.Callback):
         figure: bool = True,
         seed: int = 0,
     ) -> None:
-        if subset_size < 4 or every_n_epochs < 1 or every_n_steps < 1:
-            raise Refusal(
-                "subset_size must be at least 4, every_n_epochs and every_n_steps at least 1, got "
-                f"{subset_size}, {every_n_epochs} and {every_n_steps}"
-            )
+        check_whole(4, subset_size=subset_size)
+        check_whole(1, every_n_epochs=every_n_epochs, every_n_steps=every_n_steps)
+        check_whole(-(2**63), seed=seed)
         if not 0 < hardest_share < 1:
             raise Refusal(f"hardest_share must be in (0, 1), got {hardest_share}")
         check_own_band(pos_high, pos_low)

@@ -5,7 +5,7 @@ from jaxtyping import Int, Shaped
 from torch import Tensor
 
 from lit_hardcl.callbacks.online import HeldOut
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import Refusal, check_whole
 from lit_hardcl.evaluation.catalogue import CATALOGUE
 
 
@@ -16,7 +16,8 @@ class OnlineStatistics(HeldOut):
     or a classifier trained to its end, ``lit-hardcl evaluate`` measures.
 
     Args:
-        names: of `lit_hardcl.evaluation.CATALOGUE`, rows that need features, or these and labels; ``None``: all such.
+        names: names in `lit_hardcl.evaluation.CATALOGUE`, rows that need features, or these and labels; ``None``: all
+            such.
         most: images measured, at least 2, evenly spaced; uniformity takes time with the square of their number.
 
     Raises:
@@ -26,8 +27,7 @@ class OnlineStatistics(HeldOut):
     def __init__(self, names: list[str] | None = None, most: int = 8192) -> None:
         super().__init__()
         rows = {row.name: row for row in CATALOGUE if row.needs in ("features", "labels")}
-        if most < 2:
-            raise Refusal(f"most must be at least 2, got {most}")
+        check_whole(2, most=most)
         if strange := [name for name in names or () if name not in rows]:
             raise Refusal(f"names must be of {', '.join(rows)}, got {', '.join(strange)}")
         self.rows = list(rows.values()) if names is None else [rows[name] for name in names]

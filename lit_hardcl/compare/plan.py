@@ -31,8 +31,8 @@ class Training:
     Attributes:
         method: its name in the comparison.
         variant: the variant's name.
-        seed: of everything random.
-        folder: where its attempts lie.
+        seed: seed of everything random.
+        folder: folder of its attempts.
         options: arguments of ``fit``.
     """
 

@@ -23,9 +23,10 @@ class DataSet:
         mean: per channel, of images in 0 ... 1.
         std: likewise.
         augmentation: the recipe unless the user gives another.
-        num_classes: None if only the data themselves can tell.
+        num_classes: number of classes; None if only the data themselves can tell.
         class_names: likewise.
-        coarse_targets: from the data folder to the coarse class of each class, if the data set has coarse classes.
+        coarse_targets: function from the data folder to the coarse class of each class, if the data set has coarse
+            classes.
     """
 
     load: Callable[[Path, bool, bool], Images]

@@ -15,12 +15,12 @@ class Images:
 
     Args:
         targets: class numbers, -1 where an image has no label.
-        class_names: in the order of the class numbers.
+        class_names: names in the order of the class numbers.
         indices: row numbers in the data set as it was published; they stay with an image through every variant.
         pixels: all images in memory; or
         files: paths of the images, decoded when needed; or
-        source: where else they are.
-        mixed: which images are a mixture of two classes (see `mix_classes`).
+        source: place where they are if not in memory.
+        mixed: whether each image is a mixture of two classes (see `mix_classes`).
 
     Raises:
         Refusal: if there are no images, not as many targets and indices as images, targets that are none of these

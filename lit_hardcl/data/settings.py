@@ -4,17 +4,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import Refusal, check_whole
 from lit_hardcl.files import read
 
 
 def check_at_least(lowest: int, **settings: int) -> None:
     """Raise a ValueError that names the setting, the rule and the value, if one of them is too small."""
-    for name, value in settings.items():
-        if name == "batch_size" and value == 1:
-            raise Refusal("batch_size must be at least 2, got 1: a contrastive batch needs two images")
-        if value < lowest:
-            raise Refusal(f"{name} must be at least {lowest}, got {value}")
+    if settings.get("batch_size") == 1:
+        raise Refusal("batch_size must be at least 2, got 1: a contrastive batch needs two images")
+    check_whole(lowest, **settings)
 
 
 def check_mix_fraction(fraction: float) -> None:

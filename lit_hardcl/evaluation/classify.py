@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lit_hardcl.contract import check_targets
-from lit_hardcl.errors import Refusal, check_seed
+from lit_hardcl.errors import Refusal, check_positive, check_seed, check_whole
 from lit_hardcl.functional import cosine_similarity
 from lit_hardcl.functional.similarity import at_least_float32
 
@@ -32,6 +32,10 @@ class ProbeSettings:
     learning_rate: float = 1.0
     standardise: bool = True
 
+    def __post_init__(self) -> None:
+        check_whole(1, epochs=self.epochs, batch_size=self.batch_size)
+        check_positive(learning_rate=self.learning_rate)
+
 
 @dataclass(frozen=True)
 class NeighbourSettings:
@@ -44,6 +48,10 @@ class NeighbourSettings:
 
     k: int = 20
     temperature: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_whole(1, k=self.k)
+        check_positive(temperature=self.temperature)
 
 
 def knn_predict(
@@ -91,8 +99,8 @@ def knn_scores(
     Raises:
         ValueError: if ``k`` or ``temperature`` is not positive, or no row of the bank has a label.
     """
-    if k < 1 or not temperature > 0:
-        raise Refusal(f"k must be at least 1 and temperature positive, got k={k} and temperature={temperature}")
+    check_whole(1, num_classes=num_classes, k=k, chunk=chunk)
+    check_positive(temperature=temperature)
     check_targets(bank_targets, num_classes)
     labelled = bank_targets >= 0
     bank, bank_targets = bank[labelled], bank_targets[labelled]
@@ -123,7 +131,7 @@ def fit_linear_probe(
     Images without a label (-1) are left out.
 
     Args:
-        features: one row per image.
+        features: rows, one per image.
         targets: classes in 0..num_classes-1, or -1.
         num_classes: number of classes.
         epochs: passes over the images, at least 1.
@@ -132,13 +140,13 @@ def fit_linear_probe(
         standardise: train on features of mean 0 and variance 1, with the rate divided by the root of their number, so
             that one rate fits all widths and scales; the standardisation is folded into the weights that come back.
             False trains on the features as they are with the rate as it is, the usual protocol of publications.
-        seed: of the order of the images.
+        seed: seed of the order of the images.
 
     Raises:
         ValueError: if no image has a label, or a number is not positive.
     """
-    if epochs < 1 or batch_size < 1 or not learning_rate > 0:
-        raise Refusal(f"epochs={epochs}, batch_size={batch_size} and learning_rate={learning_rate} must be positive")
+    check_whole(1, num_classes=num_classes, epochs=epochs, batch_size=batch_size)
+    check_positive(learning_rate=learning_rate)
     check_seed(seed)
     check_targets(targets, num_classes)
     labelled = targets >= 0
@@ -186,11 +194,12 @@ def logistic_predict(
         bank: rows with known classes.
         bank_targets: classes, or -1 for rows to leave out.
         max_images: most rows of the bank to fit, evenly spaced.
-        max_iter: of L-BFGS; scikit-learn warns if it is reached.
+        max_iter: iterations of L-BFGS; scikit-learn warns if it is reached.
 
     Raises:
         ValueError: if the bank has labels of fewer than two classes.
     """
+    check_whole(1, max_images=max_images, max_iter=max_iter)
     labelled = (bank_targets >= 0).nonzero().flatten()
     rows = labelled[torch.linspace(0, len(labelled) - 1, min(len(labelled), max_images)).round().long()]
     classes = bank_targets[rows].unique()

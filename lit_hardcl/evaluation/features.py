@@ -13,6 +13,7 @@ from lit_hardcl.contract import Batch, check_targets, unpack
 from lit_hardcl.data import ContrastiveDataModule, Images
 from lit_hardcl.data.loading import Pick, RandomBatches, as_fetched
 from lit_hardcl.errors import Refusal
+from lit_hardcl.models import passed
 
 
 class Features(NamedTuple):
@@ -33,7 +34,7 @@ def extract_features(
     """Pass the first view of every batch through ``model`` in evaluation mode; float32 rows on the CPU.
 
     Args:
-        model: from images to features, which are flattened. Its device is used and its mode restored.
+        model: network from images to features, which are flattened. Its device is used and its mode restored.
         batches: positionally ``(views or images, targets, indices)`` once prepared, such as a data loader; without
             indices, images are numbered as they come.
         prepare: turns what ``batches`` yields into that, as a data module's ``on_after_batch_transfer`` does.
@@ -52,7 +53,9 @@ def extract_features(
         check_targets(targets)
         if indices is None:
             indices = torch.arange(len(targets)) + sum(len(each[1]) for each in rows)
-        features = [model(view.to(device, dtype)).flatten(1).float() for view in views[: None if combine else 1]]
+        features = [
+            passed(model, view.to(device, dtype)).flatten(1).float() for view in views[: None if combine else 1]
+        ]
         rows.append(((combine(features) if combine else features[0]).cpu(), targets.cpu(), indices.cpu()))
     for module, mode in modes.items():
         module.training = mode

@@ -25,13 +25,15 @@ def pair_logits(
 
     Args:
         similarity: cosines.
-        difficult: which pairs are treated.
-        temperature: positive and finite.
+        difficult: True where a pair is treated.
+        temperature: positive and finite; from about 1e-30 to 1e30, see below.
         margin: finite; the paper's σ, positive there.
         temperature_scale: positive, may be infinite; the paper's ρ, below 1 there.
 
     Raises:
-        ValueError: if one of the three numbers breaks its rule.
+        ValueError: if one of the three numbers breaks its rule, or the largest logit, ``(1 + |margin|) / (temperature *
+            min(1, temperature_scale))``, is not in 1e-30 ... 1e30: then the difference of two logits, at most twice
+            that, can be summed over a hundred million anchors in float32, and a gradient is no zero.
 
     Example:
         >>> pair_logits(torch.tensor([[0.5, 0.2]]), torch.tensor([[True, False]]), 0.5, margin=0.1)
@@ -49,6 +51,13 @@ def check_treatment(temperature: float, margin: float, temperature_scale: float)
         raise Refusal(f"margin must be finite, got {margin}")
     if not temperature_scale > 0:
         raise Refusal(f"temperature_scale must be positive (inf removes the pairs), got {temperature_scale}")
+    smallest = temperature * min(1, temperature_scale)
+    if not 1e-30 * smallest <= 1 + abs(margin) <= 1e30 * smallest:
+        raise Refusal(
+            "the largest logit, (1 + |margin|) / (temperature * min(1, temperature_scale)), must be in 1e-30 ... 1e30, "
+            f"which float32 can sum, got temperature={temperature}, margin={margin} and "
+            f"temperature_scale={temperature_scale}"
+        )
 
 
 def nt_xent(
@@ -76,7 +85,7 @@ def nt_xent_rows(
     float32 or better. Infinite for an anchor without a positive.
 
     Args:
-        logits: one row per anchor.
+        logits: rows, one per anchor.
         positives: the column of each anchor's positive or, for several positives in one sum, True where a key is one.
         exclude: True where a key is in neither sum, such as the anchor itself.
     """
@@ -93,8 +102,10 @@ def dcl_rows(
 ) -> Float[Tensor, " anchors"]:
     """NT-Xent without the positive in its denominator (arXiv:2110.06848, Eq. 6): may be negative.
 
+    0 for an anchor that has no key besides its positive.
+
     Args:
-        logits: one row per anchor, which needs a key besides its positive.
+        logits: rows, one per anchor.
         positives: the column of each anchor's positive.
         exclude: True where a key does not count, such as the anchor itself.
 
@@ -104,7 +115,8 @@ def dcl_rows(
     """
     positives = positives.unsqueeze(1)
     logits = _without(logits, exclude)
-    return logits.scatter(1, positives, -torch.inf).logsumexp(dim=1) - logits.gather(1, positives).squeeze(1)
+    negatives = logits.scatter(1, positives, -torch.inf).logsumexp(dim=1)
+    return (negatives - logits.gather(1, positives).squeeze(1)).masked_fill(negatives.isneginf(), 0)
 
 
 def supcon_rows(
@@ -119,10 +131,10 @@ def supcon_rows(
     softmax (Eq. 3). With one positive both are NT-Xent.
 
     Args:
-        logits: one row per anchor.
+        logits: rows, one per anchor.
         positives: True where a key is a positive; each anchor needs one.
         exclude: True where a key does not count, such as the anchor itself.
-        form: where the mean stands.
+        form: place of the mean.
 
     Example:
         >>> rows, both = torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([[True, True, False]])

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import Refusal, is_whole
 from lit_hardcl.functional.similarity import at_least_float32, whole_float32
 
 
@@ -51,10 +51,10 @@ def farthest_points(
     Ties and precision as in :func:`hardest_candidate`; no candidate comes twice.
 
     Args:
-        pool: as there.
+        pool: pool, as there.
         start: index of each pool's first point, its anchor.
-        count: how many to choose beside it; a pool in which ``present`` marks no more has no defined result.
-        present: as there.
+        count: number to choose beside it; a pool in which ``present`` marks no more has no defined result.
+        present: mask, as there.
 
     Raises:
         ValueError: unless ``1 <= count <= candidates - 1``.
@@ -116,7 +116,7 @@ def screen_negatives(
 
 def check_count(count: int, candidates: int) -> None:
     """Raise ``ValueError`` unless a pool of so many candidates has ``count`` beside its anchor."""
-    if not 1 <= count <= candidates - 1:
+    if not is_whole(count, 1, candidates - 1):
         raise Refusal(
             f"the number of positives must be at least 1 and at most {candidates - 1}, the candidates of a pool of "
             f"{candidates} beside its anchor, got {count}"

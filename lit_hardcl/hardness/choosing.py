@@ -23,6 +23,8 @@ def hardest(
         >>> hardest(torch.tensor([0.1, 0.9, 0.5, torch.nan]), torch.tensor([0, 0, 1, 1]), 0.25, per_class=False)
         tensor([False,  True, False, False])
     """
+    if not 0 <= share <= 1:
+        raise Refusal(f"share must be in 0 ... 1, got {share}")
     if per_class and (unlabelled := int((~values.isnan() & (targets < 0)).sum())):
         raise Refusal(f"per_class needs a label on every image, got {unlabelled} without one: leave it out")
     marked = torch.zeros_like(values, dtype=torch.bool)

@@ -8,7 +8,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-from lit_hardcl.errors import Refusal, check_seed
+from lit_hardcl.errors import Refusal, check_seed, is_whole
 from lit_hardcl.functional import unit_vectors
 from lit_hardcl.functional.similarity import at_least_float32
 
@@ -29,7 +29,7 @@ def latent_classes(features: Float[Tensor, "images width"], clusters: int, seed:
         ValueError: unless there are from one to as many clusters as images.
     """
     check_seed(seed)
-    if not 1 <= clusters <= len(features):
+    if not is_whole(clusters, 1, len(features)):
         raise Refusal(f"clusters must be from 1 to the number of images, {len(features)}, got {clusters}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # equal images make fewer clusters, which does no harm
@@ -59,10 +59,10 @@ def select_core(
     Takes memory for the features alone, and time for the features of a class with each image chosen.
 
     Args:
-        features: one row per image, whose inner products are the similarities: of :func:`mean_direction`.
+        features: rows, one per image, whose inner products are the similarities: of :func:`mean_direction`.
         classes: a number per image: labels, or :func:`latent_classes`.
-        share: of each class, above 0 and below 1; rounded, and at least one image.
-        redundancy: from 0, each image by its similarity to the class alone, to 1.
+        share: part of each class, above 0 and below 1; rounded, and at least one image.
+        redundancy: weight from 0, each image by its similarity to the class alone, to 1.
 
     Returns:
         Rows of the chosen images, ascending. Of equally good images the first is taken.

@@ -20,7 +20,7 @@ class HardSets(NamedTuple):
 
     Attributes:
         anchors: rows of the local candidates, view by view: row ``view * images + image``.
-        images: of each anchor, counted on this process.
+        images: image of each anchor, counted on this process.
         positives: embeddings of the hard positives, with gradient.
     """
 
@@ -48,7 +48,7 @@ def hard_sets(
         count: positives beside the anchor, the paper's λ_P.
         anchor: ``"dynamic"``: the hardest candidate; ``"fixed"``: the last one, the clean view; ``"every"``: each
             candidate in turn, so that an image has as many anchors as views.
-        labels: of the images; ``None``: self-supervised.
+        labels: classes of the images; ``None``: self-supervised.
         ranking: uniform random numbers, of which the largest of a pool are its positives, with labels after adding the
             anchor's own, modulo 1; ``None``: the farthest points are.
         gather_distributed: whether pools may hold images of other processes.

@@ -28,9 +28,9 @@ def difficult_examples(
     So arXiv:2501.01317 (Sec. 3) finds difficult examples, by a classifier on frozen features.
 
     Args:
-        logits: of the classifier, at least two classes.
+        logits: output of the classifier, at least two classes.
         targets: classes; images without a label (-1) are not marked.
-        share: of each class, in (0, 1); rounded to whole images, at least one and never the whole class.
+        share: part of each class, in (0, 1); rounded to whole images, at least one and never the whole class.
 
     Raises:
         ValueError: if ``share`` is out of range or there are not two classes.

@@ -1,5 +1,7 @@
 """NT-Xent over two batches of projections whose difficult pairs are treated."""
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -23,9 +25,9 @@ class DifficultPairLoss(RowLoss):
 
     Args:
         temperature: positive and finite.
-        pos_high: where an anchor's difficult keys begin, as a fraction of its ranked keys. ``None``: every pair; then
-            a margin cancels in the softmax, and removal leaves a constant loss.
-        pos_low: where they end; 1 or ``None``: no lower end.
+        pos_high: rank where an anchor's difficult keys begin, as a fraction of its ranked keys. ``None``: every pair;
+            then a margin cancels in the softmax, and removal leaves a constant loss.
+        pos_low: rank where they end; 1 or ``None``: no lower end.
         margin: number added to the cosine of difficult pairs.
         temperature_scale: factor of the temperature of difficult pairs; ``inf`` removes them.
         gather_distributed: whether the images of all processes are contrasted. Each must bring equally many.
@@ -79,14 +81,16 @@ class DifficultPairLoss(RowLoss):
 
         return row_losses
 
-    def of_rectangle(self, *rectangle: Tensor | None) -> Float[Tensor, ""]:
+    def of_rectangle(self, *rectangle: Tensor | None, **named: Tensor | None) -> Float[Tensor, ""]:
         """The loss of any anchors and keys, such as a queue's; arguments as in :class:`~lit_hardcl.losses.Rectangle`.
 
         By the fast path, which a test holds equal to the formula; by the formula itself where a subclass has another.
         """
+        given = Rectangle(*rectangle, **named)  # type: ignore[arg-type]
         if type(self).formula is not DifficultPairLoss.formula:
-            return super().of_rectangle(*rectangle)  # type: ignore[arg-type]
-        given = Rectangle(*rectangle)  # type: ignore[arg-type]
+            if given.anchor_features is None:
+                given = replace(given, anchor_features=given.anchors, key_features=given.keys)
+            return super().of_rectangle(*vars(given).values())
         difficult = self._difficult(given) if self.uses_features else None
         loss = fused_nt_xent(given, difficult, self.temperature, self.margin, self.temperature_scale, self.chunk_size)
         return nan_unless_finite(loss, given.anchor_features, given.key_features)
@@ -104,4 +108,4 @@ class DifficultPairLoss(RowLoss):
         anchors, keys = rectangle.anchor_features, rectangle.key_features
         if anchors is None:
             anchors, keys = rectangle.anchors, rectangle.keys
-        return DifficultRows(anchors, keys, rectangle.own, self.pos_high, self.pos_low)
+        return DifficultRows(anchors, keys, rectangle.own, self.pos_high, self.pos_low, rectangle.same_image)

@@ -11,7 +11,7 @@ from lit_hardcl.contract import check_targets
 from lit_hardcl.distributed import Keys
 from lit_hardcl.errors import Refusal
 from lit_hardcl.functional.contrast import check_treatment
-from lit_hardcl.losses.rows import RowFormula, by_rows, check_chunk_size, nan_unless_finite
+from lit_hardcl.losses.rows import RowFormula, by_rows, check_chunk_size, check_floating, nan_unless_finite
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,9 @@ class Rectangle:
         key_features: the same of the keys; ``None`` where ``keys`` is.
         anchor_targets: classes, -1 where unknown; ``None``: not known.
         key_targets: the same of the keys; ``None`` where ``keys`` is.
+        anchor_images: which image each anchor shows, -1 where unknown. A key of this image that is not its positive,
+            such as an older one in a queue, is no key of its. ``None``: not known.
+        key_images: the same of the keys, -1 where unknown or never to be left out.
     """
 
     anchors: Float[Tensor, "anchors dim"]
@@ -37,31 +40,45 @@ class Rectangle:
     key_features: Float[Tensor, "keys width"] | None = None
     anchor_targets: Int[Tensor, " anchors"] | None = None
     key_targets: Int[Tensor, " keys"] | None = None
+    anchor_images: Int[Tensor, " anchors"] | None = None
+    key_images: Int[Tensor, " keys"] | None = None
 
     def exclude(
         self, similarity: Float[Tensor, "some_anchors keys"], rows: slice
     ) -> Bool[Tensor, "some_anchors keys"] | None:
-        """True at each anchor itself; ``None`` if it is not among the keys."""
-        if self.own is None:
+        """True at each anchor itself and at other keys of its image; ``None`` if there are none to be known."""
+        if (same := self.same_image(rows)) is None:
+            if self.own is None:
+                return None
+            same = torch.zeros_like(similarity, dtype=torch.bool)
+        return same if self.own is None else same.scatter_(1, self.own[rows].unsqueeze(1), True)
+
+    def same_image(self, rows: slice) -> Bool[Tensor, "some_anchors keys"] | None:
+        """True at each anchor's keys that show its image, but for its positive; ``None`` if images are not known."""
+        if self.anchor_images is None or self.key_images is None:
             return None
-        return torch.zeros_like(similarity, dtype=torch.bool).scatter_(1, self.own[rows].unsqueeze(1), True)
+        images = self.anchor_images[rows].unsqueeze(1)
+        same = images.masked_fill(images < 0, -2) == self.key_images  # -1 is nobody's
+        return same.scatter_(1, self.positives[rows].unsqueeze(1), False)
 
     def same_label(
         self, similarity: Float[Tensor, "some_anchors keys"], rows: slice
     ) -> Bool[Tensor, "some_anchors keys"]:
-        """True at each anchor's positive and at every key of its label, itself excepted."""
+        """True at each anchor's positive and at every key of its label that is not excluded."""
         if self.anchor_targets is None:
             raise Refusal("a loss of labels needs targets, got none")
         targets = self.anchor_targets[rows].unsqueeze(1)
         same = (targets == (self.anchor_targets if self.key_targets is None else self.key_targets)) & (targets >= 0)
         same = same.scatter(1, self.positives[rows].unsqueeze(1), True)
-        return same if self.own is None else same.scatter_(1, self.own[rows].unsqueeze(1), False)
+        exclude = self.exclude(similarity, rows)
+        return same if exclude is None else same & ~exclude
 
 
 class RowLoss(nn.Module):
     """Mean over this process's anchors of a row formula, over the keys of all processes.
 
-    A loss of one's own says its :meth:`formula`; what it needs besides projections, by the two class attributes.
+    A loss of one's own says its :meth:`formula`; what it needs besides projections, by the two class attributes: it is
+    refused a batch without.
 
     Args:
         temperature: divisor of the cosines, positive and finite; a loss without one leaves it at 1.
@@ -137,10 +154,15 @@ class RowLoss(nn.Module):
         key_features: Float[Tensor, "keys width"] | None = None,
         anchor_targets: Int[Tensor, " anchors"] | None = None,
         key_targets: Int[Tensor, " keys"] | None = None,
+        anchor_images: Int[Tensor, " anchors"] | None = None,
+        key_images: Int[Tensor, " keys"] | None = None,
     ) -> Float[Tensor, ""]:
         """The loss of any anchors and keys, such as a queue's; arguments as in :class:`Rectangle`."""
         given = (anchors, keys, positives, own, anchor_features, key_features, anchor_targets, key_targets)
-        loss = by_rows(anchors, keys, self.formula(Rectangle(*given)), self.chunk_size)
+        if self.uses_features and anchor_features is None:
+            raise Refusal(f"{type(self).__name__} uses features, got none: give h0 and h1")
+        rectangle = Rectangle(*given, anchor_images, key_images)
+        loss = by_rows(anchors, keys, self.formula(rectangle), self.chunk_size)
         return nan_unless_finite(loss, anchor_features, key_features)
 
     def extra_repr(self) -> str:
@@ -151,6 +173,7 @@ class RowLoss(nn.Module):
 
 
 def _check_views(z0: Tensor, z1: Tensor, h0: Tensor | None, h1: Tensor | None, targets: Tensor | None) -> None:
+    check_floating(z0, z1, *(rows for rows in (h0, h1) if rows is not None))
     if z0.shape != z1.shape:
         raise Refusal(f"both views must have projections of one shape, got {tuple(z0.shape)} and {tuple(z1.shape)}")
     if (h0 is None) != (h1 is None):

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import Refusal, is_whole
 from lit_hardcl.functional.similarity import unit_vectors, whole_float32
 from lit_hardcl.hardness import chunks
 
@@ -60,8 +60,14 @@ def as_asked(*roots: Tensor | None) -> list[Tensor | None]:
 
 def check_chunk_size(chunk_size: int | None) -> None:
     """Raise a refusal unless some anchors are in a chunk."""
-    if chunk_size is not None and chunk_size < 1:
+    if chunk_size is not None and not is_whole(chunk_size):
         raise Refusal(f"chunk_size must be at least 1, or None to suit the memory, got {chunk_size}")
+
+
+def check_floating(*embeddings: Tensor) -> None:
+    """Raise a refusal of whole or complex numbers, which carry no gradient of a cosine."""
+    if wrong := [rows.dtype for rows in embeddings if not rows.is_floating_point()]:
+        raise Refusal(f"projections and features must be floating-point numbers, got {wrong[0]}: call .float()")
 
 
 class _ByRows(torch.autograd.Function):
@@ -91,8 +97,7 @@ class _ByRows(torch.autograd.Function):
             losses[first:last] = each.detach()
             if any(wanted):
                 leaves = [similarity, *(copy for copy in copies if copy.requires_grad)]
-                if first == 0:
-                    _check_leaves(each, leaves)
+                _check_leaves(each, leaves)
                 share = each.new_full(each.shape, 1 / len(anchors))
                 slope, *slopes = torch.autograd.grad(each, leaves, share, allow_unused=True)
                 if slope is not None:

@@ -11,7 +11,7 @@ from lit_hardcl.functional import nt_xent_rows, screen_negatives, unit_vectors
 from lit_hardcl.functional.contrast import check_treatment
 from lit_hardcl.functional.pools import check_share
 from lit_hardcl.functional.similarity import whole_float32
-from lit_hardcl.losses.rows import by_rows
+from lit_hardcl.losses.rows import by_rows, check_floating
 
 
 class SPACLLoss(nn.Module):
@@ -24,7 +24,7 @@ class SPACLLoss(nn.Module):
     Args:
         temperature: positive and finite.
         screening_share: the paper's λ_Q, in (0, 1]; 1 keeps every negative.
-        screening_similarity: what is summed, never negative. ``"exp"``: exp(cosine / temperature), so that what is
+        screening_similarity: term that is summed, never negative. ``"exp"``: exp(cosine / temperature), so that what is
             dropped is a share of the loss's own sum. ``"linear"``: (1 + cosine) / 2, which drops less.
         gather_distributed: whether the negatives of all processes count. Each must bring equally many.
 
@@ -65,11 +65,11 @@ class SPACLLoss(nn.Module):
 
         Args:
             anchors: this process's, of any length.
-            positives: of each anchor.
-            negatives: of this process; shared by all anchors.
+            positives: projections of each anchor's positives.
+            negatives: projections of this process; shared by all anchors.
             labels: an anchor is not contrasted with negatives of its own label, such as views of the same image. If
                 processes are gathered, labels must have one meaning on all of them. ``None``: with every negative.
-            negative_labels: of the negatives; both or neither.
+            negative_labels: labels of the negatives; both or neither.
 
         Raises:
             ValueError: if shapes do not match, only one kind of labels is given, or there is no negative.
@@ -135,6 +135,7 @@ class SPACLLoss(nn.Module):
 def _check_shapes(
     anchors: Tensor, positives: Tensor, negatives: Tensor, labels: Tensor | None, negative_labels: Tensor | None
 ) -> None:
+    check_floating(anchors, positives, negatives)
     if positives.ndim != 3 or len(positives) != len(anchors) or positives.shape[1] < 1:
         raise Refusal(
             f"each of the {len(anchors)} anchors needs at least one positive, as (anchors, positives, dim), got "

@@ -17,10 +17,10 @@ class SupConLoss(RowLoss):
 
     Args:
         temperature: positive and finite.
-        form: where the mean over the positives stands: ``"out"``, outside the logarithm (Eq. 2), which the paper
+        form: place where the mean over the positives stands: ``"out"``, outside the logarithm (Eq. 2), which the paper
             prefers, or ``"in"`` it (Eq. 3).
-        gather_distributed: as in :class:`RowLoss`.
-        chunk_size: as there.
+        gather_distributed: switch, as in :class:`RowLoss`.
+        chunk_size: number, as there.
 
     Raises:
         Refusal: if a setting breaks its rule; in training, without targets.

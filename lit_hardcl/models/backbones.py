@@ -5,10 +5,10 @@ import copy
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torchvision.models import resnet
 
-from lit_hardcl.errors import Refusal, check_choice
+from lit_hardcl.errors import Refusal, check_choice, check_whole
 
 _STAGES: dict[int, tuple[type[nn.Module], list[int]]] = {
     10: (resnet.BasicBlock, [1, 1, 1, 1]),
@@ -26,7 +26,7 @@ class ResNet(resnet.ResNet):
         width: channels of the first stage, 64 as published; the others have 2, 4 and 8 times as many.
         stem: ``"imagenet"`` is the published 7x7 convolution of stride 2 and max-pool; ``"small"`` a 3x3 convolution
             and no pool, for images of 32 to 64 pixels (arXiv:2002.05709, App. B.9).
-        in_channels: 1 for grey images, 3 for colour.
+        in_channels: 1 for grey images, 3 for colour; images of others are refused.
 
     Raises:
         ValueError: if ``depth`` or ``stem`` is not among these, or a number is not positive.
@@ -38,8 +38,7 @@ class ResNet(resnet.ResNet):
         if depth not in _STAGES:
             raise Refusal(f"depth must be one of {sorted(_STAGES)}, got {depth}")
         check_choice("stem", stem, "small", "imagenet")
-        if width < 1 or in_channels < 1:
-            raise Refusal(f"width and in_channels must be at least 1, got {width} and {in_channels}")
+        check_whole(1, width=width, in_channels=in_channels)
         block, blocks = _STAGES[depth]
         with torch.device("meta"):  # for torchvision's structure only: every layer with weights is made anew below
             super().__init__(block, blocks)
@@ -60,14 +59,47 @@ class ResNet(resnet.ResNet):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
+def passed(backbone: nn.Module, images: Tensor) -> Tensor:
+    """What ``backbone`` gives for images.
+
+    Raises:
+        Refusal: if its first convolution takes images of other channels, or its first linear layer other widths.
+    """
+    first = None
+    if not torch.compiler.is_compiling() and getattr(backbone, "_compiled_call_impl", None) is None:
+        first = next((layer for layer in backbone.modules() if isinstance(layer, (nn.Conv2d, nn.Linear))), None)
+    if first is None:
+        return backbone(images)
+    hook = first.register_forward_pre_hook(_check_input)
+    try:
+        return backbone(images)
+    finally:
+        hook.remove()
+
+
+def _check_input(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    shape = tuple(inputs[0].shape) if inputs else ()
+    if isinstance(layer, nn.Conv2d) and len(shape) == 4 and shape[1] != layer.in_channels:
+        raise Refusal(
+            f"in_channels of the backbone must be that of the images, {shape[1]}, got {layer.in_channels}: set "
+            f"--model.backbone.in_channels {shape[1]}, or what it is called there"
+        )
+    if isinstance(layer, nn.Linear) and len(shape) == 2 and shape[1] != layer.in_features:
+        raise Refusal(
+            f"in_features of the backbone's first layer must be the numbers of an image, {shape[1]}, got "
+            f"{layer.in_features}: images have other channels or another image_size"
+        )
+
+
 _IMAGE_SHAPES = [(3, 32, 32), (1, 32, 32), (1, 28, 28), (3, 224, 224), (1, 224, 224), (3, 64, 64), (3, 96, 96)]
 
 
 @torch.no_grad()
-def feature_width(backbone: nn.Module) -> int:
+def feature_width(backbone: nn.Module, head: nn.Module | None = None) -> int:
     """How many numbers ``backbone`` gives for an image, flattened.
 
-    Its attribute ``num_features`` says so, as in timm; otherwise black images of the usual shapes (32, 28, 64, 96 and
+    Its attribute ``num_features`` says so, as in timm, or the first linear layer of the head that takes them; otherwise
+    black images of the usual shapes (32, 28, 64, 96 and
     224 pixels, colour and grey) are tried. The backbone is left as it was.
 
     Raises:
@@ -79,6 +111,9 @@ def feature_width(backbone: nn.Module) -> int:
     """
     if isinstance(getattr(backbone, "num_features", None), int):
         return int(backbone.num_features)  # type: ignore[arg-type]
+    for layer in () if head is None else head.modules():
+        if isinstance(layer, nn.Linear) and layer.in_features:
+            return layer.in_features
     first = next(backbone.parameters(), torch.empty(0))
     for shape in _IMAGE_SHAPES:
         trial = copy.deepcopy(backbone).eval()
@@ -86,5 +121,6 @@ def feature_width(backbone: nn.Module) -> int:
             return trial(torch.zeros(2, *shape, dtype=first.dtype, device=first.device)).flatten(1).shape[1]
     raise Refusal(
         f"the backbone {type(backbone).__name__} takes no image of the shapes {_IMAGE_SHAPES}: give it an attribute "
-        "`num_features`, the number of features it returns for an image, or pass a projection_head"
+        "`num_features`, the number of features it returns for an image, or pass a projection_head that begins with a "
+        "linear layer"
     )

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import Refusal, is_whole
 from lit_hardcl.functional import unit_vectors
 
 
@@ -51,8 +51,8 @@ class Generator(nn.Module):
     """From an anchor's embedding and noise to a unit vector: an adversarial negative (SPACL, Sec. 2, step 4).
 
     Args:
-        dim: of the embeddings.
-        noise_features: how many random numbers it takes for each embedding.
+        dim: width of the embeddings.
+        noise_features: number of random numbers it takes for each embedding.
         hidden_features: width of its two hidden layers.
 
     Raises:
@@ -77,7 +77,7 @@ class Discriminator(nn.Module):
     """From an embedding to the logit of its being a hard positive, not a generated one (SPACL, Sec. 2, step 4).
 
     Args:
-        dim: of the embeddings.
+        dim: width of the embeddings.
         hidden_features: width of its two hidden layers.
 
     Raises:
@@ -122,5 +122,5 @@ def _dtype(module: nn.Module) -> torch.dtype:
 
 
 def _check_widths(*widths: int) -> None:
-    if min(widths) < 1:
+    if not all(map(is_whole, widths)):
         raise Refusal(f"widths must be at least 1, got {', '.join(map(str, widths[:-1]))} and {widths[-1]}")

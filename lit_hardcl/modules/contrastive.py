@@ -19,12 +19,12 @@ class Contrastive(Method):
     Args:
         backbone: any module from images to features; what it returns is flattened.
         criterion: loss of projections, features and targets of two views, ``criterion(z0, z1, h0, h1, targets)``.
-        projection_head: from features to projections; ``None``: a :class:`~lit_hardcl.models.ProjectionHead` as wide
-            as the features, to 128 dims.
-        select_by: what ranks the pairs: backbone ``"features"``, as in arXiv:2501.01317, or ``"projections"`` (its
+        projection_head: network from features to projections; ``None``: a :class:`~lit_hardcl.models.ProjectionHead` as
+            wide as the features, to 128 dims.
+        select_by: rows that rank the pairs: backbone ``"features"``, as in arXiv:2501.01317, or ``"projections"`` (its
             Table 7).
-        optimizer: from parameters to an optimizer.
-        scheduler: from an optimizer to a learning-rate scheduler, stepped with every optimizer step.
+        optimizer: function from parameters to an optimizer.
+        scheduler: function from an optimizer to a learning-rate scheduler, stepped with every optimizer step.
 
     Raises:
         Refusal: if a setting breaks its rule; in training, unless images have two views.

@@ -12,7 +12,7 @@ from torch.profiler import record_function
 
 from lit_hardcl import distributed
 from lit_hardcl.distributed import Keys
-from lit_hardcl.errors import Refusal, check_choice, check_seed
+from lit_hardcl.errors import Refusal, check_choice, check_seed, check_whole, is_whole
 from lit_hardcl.functional import unit_vectors
 from lit_hardcl.functional.pools import check_share
 from lit_hardcl.hardness import hard_sets
@@ -23,7 +23,7 @@ from lit_hardcl.models.heads import output_width
 from lit_hardcl.models.momentum import check_momentum, check_precision, follow, momentum_copy
 from lit_hardcl.modules.joint import Joint, JointSchedule
 from lit_hardcl.modules.method import Method, Objective, OptimizerCallable, SchedulerCallable
-from lit_hardcl.schedules import WarmupCosine
+from lit_hardcl.schedules import WarmupCosine, made
 from lit_hardcl.views.draws import generator_of
 
 
@@ -39,30 +39,31 @@ class SPACL(Method):
     Args:
         backbone: any module from images to features; what it returns is flattened.
         temperature: positive and finite.
-        projection_head: from features to embeddings; ``None``: a :class:`~lit_hardcl.models.ProjectionHead` as wide
-            as the features, to 128 dims.
+        projection_head: network from features to embeddings; ``None``: a :class:`~lit_hardcl.models.ProjectionHead` as
+            wide as the features, to 128 dims.
         positives: number of hard positives beside the anchor, the paper's λ_P: at least 1 and fewer than views.
         screening_share: share of the negatives' similarity that is kept, the paper's λ_Q, in (0, 1].
         anchor: view that is the anchor: ``"dynamic"``: an image's hardest; ``"fixed"``: its last, the clean one if
             the data module's ``clean_view`` is set; ``"every"``: each in turn.
-        choose_positives: which of the pool are positives: the ``"farthest"``, or ``"random"`` ones.
+        choose_positives: ``"farthest"`` of the pool, or ``"random"`` ones.
         adversarial_negatives: whether a generator of negatives is trained against a discriminator.
         screening: whether only the negatives that make up ``screening_share`` are kept.
-        screening_similarity: what the share is of, see :class:`~lit_hardcl.losses.SPACLLoss`.
-        key_encoder: what embeds positives and negatives: the trained encoder (``"shared"``) or a ``"momentum"`` copy
+        screening_similarity: sum that the share is of, see :class:`~lit_hardcl.losses.SPACLLoss`.
+        key_encoder: encoder of positives and negatives: the trained encoder (``"shared"``) or a ``"momentum"`` copy
             without gradient; then only anchors pass the trained one.
         momentum: share of the old weights that this copy keeps at an optimizer step, in [0, 1).
-        supervision: what makes a pool: ``"none"``: an image's own views; ``"labels"`` or ``"coarse"`` labels: the views
+        supervision: source of a pool: ``"none"``: an image's own views; ``"labels"`` or ``"coarse"`` labels: the views
             of all images of one label in the batch, which then are no negatives. Anchors stay an image's own.
         coarse_targets: coarse class of each class, in their order; ``None``: the data module's ``coarse_targets``.
         saturating: whether the generator minimises log(1 - D(G(z))), as the paper has it, not -log D(G(z)).
         noise_features: number of random numbers that the generator takes.
         gather_distributed: whether the images of all processes are contrasted.
-        seed: of the noise and the random positives; ``None`` for that of Lightning's ``seed_everything``, or else 0.
-        optimizer: of the encoder.
-        scheduler: of its learning rate, stepped with every optimizer step.
-        adversary_optimizer: of the generator and of the discriminator, one each.
-        adversary_scheduler: of their learning rates.
+        seed: seed of the noise and the random positives; ``None`` for that of Lightning's ``seed_everything``, or else
+            0.
+        optimizer: function from parameters to an optimizer, for the encoder.
+        scheduler: function from it to a learning-rate scheduler, stepped with every optimizer step.
+        adversary_optimizer: the same for the generator and for the discriminator.
+        adversary_scheduler: the same for theirs.
 
     Raises:
         ValueError: if a setting breaks its rule; in training, if views or labels are missing.
@@ -98,8 +99,10 @@ class SPACL(Method):
         check_choice("key_encoder", key_encoder, "shared", "momentum")
         check_choice("supervision", supervision, "none", "labels", "coarse")
         check_share(screening_share)
-        if positives < 1:
-            raise Refusal(f"positives must be at least 1, got {positives}")
+        check_whole(1, positives=positives)
+        check_whole(-(2**63), seed=seed)
+        if coarse_targets is not None and not all(is_whole(each, 0) for each in coarse_targets):
+            raise Refusal(f"coarse_targets must be whole numbers from 0 up, got {coarse_targets}")
         check_momentum(momentum)
         share = screening_share if screening else 1.0
         super().__init__(backbone, projection_head, optimizer, scheduler)
@@ -109,7 +112,7 @@ class SPACL(Method):
             self.key_encoder = momentum_copy(nn.Sequential(self.backbone, nn.Flatten(), self.projection_head))
         self.generator = self.discriminator = None
         if adversarial_negatives:
-            dim = output_width(self.projection_head, feature_width(backbone))
+            dim = output_width(self.projection_head, feature_width(backbone, projection_head))
             self.generator, self.discriminator = Generator(dim, noise_features), Discriminator(dim)
         self.positives, self.anchor, self.choose_positives = positives, anchor, choose_positives
         self.momentum, self.saturating = momentum, saturating
@@ -129,9 +132,11 @@ class SPACL(Method):
         """The encoder's, the generator's and the discriminator's optimizer as one, and their schedules."""
         encoder = chain(self.backbone.parameters(), self.projection_head.parameters())
         players = [player for player in (self.generator, self.discriminator) if player is not None]
-        optimizers = [self.optimizer(encoder)] + [self.adversary_optimizer(each.parameters()) for each in players]
+        optimizers = [made("optimizer", self.optimizer, encoder)]
+        optimizers += [made("adversary_optimizer", self.adversary_optimizer, each.parameters()) for each in players]
         makers = [self.scheduler] + [self.adversary_scheduler] * len(players)
-        schedules = [make(each) for make, each in zip(makers, optimizers, strict=True) if make is not None]
+        pairs = zip(makers, optimizers, strict=True)
+        schedules = [made("scheduler", make, each) for make, each in pairs if make is not None]
         joint = Joint(optimizers)
         return self.scheduled(joint, JointSchedule(joint, schedules) if schedules else None)
 

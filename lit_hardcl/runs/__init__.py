@@ -1,7 +1,7 @@
 """What a run leaves behind, and how it is read back."""
 
-from lit_hardcl.runs.layout import Run, log_folder, run_of
-from lit_hardcl.runs.logging import log_figure
+from lit_hardcl.runs.layout import Run, in_order, log_folder, run_of
+from lit_hardcl.runs.logging import claim_folder, log_figure
 from lit_hardcl.runs.reading import (
     differences,
     logged_similarities,
@@ -17,7 +17,9 @@ __all__ = [
     "Run",
     "RunRecord",
     "Summary",
+    "claim_folder",
     "differences",
+    "in_order",
     "log_figure",
     "log_folder",
     "logged_similarities",

@@ -1,16 +1,20 @@
 """Reading a run back: checkpoint, configuration and what differs from another, logged similarities."""
 
+import json
 import math
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from lit_hardcl.earlier import renewed
 from lit_hardcl.errors import Refusal
-from lit_hardcl.files import read_csv, read_yaml
+from lit_hardcl.files import read_csv, read_yaml, whole
 from lit_hardcl.runs.layout import Run
 
+OPTIONS = "lit_hardcl"  # of a model, in the metadata of its weights
 LEVELS = ("similarity_alpha", "similarity_beta", "similarity_gamma")
 
 
@@ -26,8 +30,8 @@ def read_checkpoint(path: Path, name: str = "ckpt_path", bare: bool = False) -> 
     """Load a checkpoint's plain values and tensors.
 
     Args:
-        path: the file.
-        name: of the option, for messages.
+        path: file; of weights alone if it ends in ``.safetensors``, as `RunRecord` leaves them.
+        name: name of the option, for messages.
         bare: whether a file of weights that are no Lightning checkpoint will do; they are then its ``state_dict``.
 
     Raises:
@@ -36,6 +40,10 @@ def read_checkpoint(path: Path, name: str = "ckpt_path", bare: bool = False) -> 
     if not path.is_file():
         raise Refusal(f"{name} must be a checkpoint, but there is no file {path}")
     try:
+        if bare and path.suffix == ".safetensors":
+            with safe_open(path, "pt") as file:
+                options = json.loads((file.metadata() or {}).get(OPTIONS, "{}"))
+                return {"state_dict": {key: file.get_tensor(key) for key in file.keys()}, "hyper_parameters": options}  # noqa: SIM118
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a foreign file makes torch raise
         raise Refusal(f"{name} must be a checkpoint, but {path} cannot be read as one: {error}") from error
@@ -46,6 +54,19 @@ def read_checkpoint(path: Path, name: str = "ckpt_path", bare: bool = False) -> 
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise Refusal(f"{name} must be a {'' if bare else 'Lightning '}checkpoint, but {path} holds no state_dict")
     return checkpoint
+
+
+def write_weights(checkpoint: Path) -> None:
+    """Write a checkpoint's weights and model options as ``.safetensors`` beside it: a file that can run no code."""
+    saved = read_checkpoint(checkpoint)
+    weights = {name: value for name, value in saved["state_dict"].items() if isinstance(value, torch.Tensor)}
+    with whole(checkpoint.with_suffix(".safetensors")) as part:
+        options = json.dumps(saved.get("hyper_parameters", {}))
+        save_file(
+            {name: value.clone(memory_format=torch.contiguous_format) for name, value in weights.items()},
+            part,
+            {"format": "pt", OPTIONS: options},
+        )
 
 
 def model_config(checkpoint: dict[str, Any]) -> dict[str, Any] | None:

@@ -61,13 +61,13 @@ class Summary:
 
     Attributes:
         title: method and data set.
-        epochs: that were trained.
-        steps: of the optimizer.
-        seconds: of training, validation left out.
+        epochs: number of trained epochs.
+        steps: number of optimizer steps.
+        seconds: time of training, validation left out.
         images_per_second: while training.
         accuracy: ``final`` and ``best`` of the online evaluators, and of the yardsticks on frozen features.
-        history: what each epoch has logged.
-        places: where checkpoint and logged numbers lie.
+        history: numbers that each epoch has logged.
+        places: paths where checkpoint and logged numbers lie.
     """
 
     title: str
@@ -111,8 +111,8 @@ def summary_of(trainer: pl.Trainer, record: RunRecord, title: str, yards: dict[s
     """Sum up a training that its record has followed, beside yardsticks; written into its run's folder.
 
     Args:
-        trainer: that has come to its end.
-        record: of the training.
+        trainer: trainer that has come to its end.
+        record: record of the training.
         title: method and data set.
         yards: accuracies by name, as from `yardsticks`.
     """

@@ -72,7 +72,8 @@ def error_bound(delta: float, eigenvalue: float) -> float:
 
     Args:
         delta: error of recovering the label of an image from one augmented view of it, in 0..1.
-        eigenvalue: ``lambda_{k+1}``, below 1. Under the noise of App. B.3 add ``wigner_x0(...) * epsilon / c2``.
+        eigenvalue: ``lambda_{k+1}``, from -1 to below 1. Under the noise of App. B.3 add ``wigner_x0(...) * epsilon /
+            c2``.
 
     Raises:
         ValueError: for a ``delta`` out of range, or an eigenvalue of 1 or more, which bounds nothing.
@@ -82,7 +83,7 @@ def error_bound(delta: float, eigenvalue: float) -> float:
         0.16
     """
     require(bool(0 <= delta <= 1), "delta must be in 0..1", delta=delta)
-    require(bool(eigenvalue < 1), "a bound needs an eigenvalue below 1", eigenvalue=eigenvalue)
+    require(bool(-1.001 < eigenvalue < 1), "a bound needs an eigenvalue below 1, at least -1", eigenvalue=eigenvalue)
     return 4 * delta / (1 - eigenvalue) + 8 * delta
 
 

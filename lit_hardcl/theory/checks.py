@@ -1,13 +1,13 @@
 """What the theory accepts: the one place where its arguments are checked."""
 
 from math import inf
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lit_hardcl.errors import Refusal, check_choice
+from lit_hardcl.errors import is_whole as whole
 
 UNIT_TOLERANCE = 1e-5
 """How far a norm may be from 1: float32 embeddings pass, unnormalised ones do not."""
@@ -17,11 +17,6 @@ def require(holds: bool, rule: str, **values: object) -> None:
     """Raise a ``ValueError`` that states the rule, then the values, unless the rule holds."""
     if not holds:
         raise Refusal(f"{rule}, got " + ", ".join(f"{name}={value!r}" for name, value in values.items()))
-
-
-def whole(value: object, low: float = 1, high: float = inf) -> bool:
-    """Whether ``value`` is a whole number in ``low..high``."""
-    return isinstance(value, Integral) and low <= int(value) <= high
 
 
 def check_graph(n: int, r: int, n_d: int, alpha: float, beta: float, gamma: float, structure: str) -> None:
@@ -47,8 +42,9 @@ def check_graph(n: int, r: int, n_d: int, alpha: float, beta: float, gamma: floa
 
 
 def check_temperature(tau: float) -> None:
-    """Refuse a softmax temperature that is not positive and finite."""
+    """Refuse a softmax temperature that is not positive and finite, or so far from 1 that a product of it is not."""
     require(bool(0 < tau < inf), "tau must be positive and finite", tau=tau)
+    require(bool(1e-30 <= tau <= 1e30), "tau must be in 1e-30..1e30", tau=tau)
 
 
 def unit_vectors(p: ArrayLike, negatives: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

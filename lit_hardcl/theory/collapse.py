@@ -8,12 +8,17 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linprog
 from scipy.special import softmax
 
+from lit_hardcl.errors import Refusal
 from lit_hardcl.theory.checks import check_temperature, unit_vectors
 
 Vector = NDArray[np.float64]
 
 STATIONARY = 1e-9
 """The residual up to which a point counts as stationary."""
+
+
+class NoAnchorFoundError(Refusal, RuntimeError):
+    """A temperature so small that the search for a best anchor does not end."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ def optimal_anchor(p: ArrayLike, negatives: ArrayLike, tau: float = 1.0) -> Vect
     by ``p - m(x) = ||p - m(x)|| x``. Arguments and errors as in `collapse`.
 
     Raises:
-        RuntimeError: if the certificate is not reached, for a tau too small for the iteration.
+        NoAnchorFoundError: if the certificate is not reached, for a tau too small for the iteration.
 
     Example:
         >>> optimal_anchor([1, 0], [[0, 1]], tau=1.0).round(3)
@@ -113,7 +118,7 @@ def optimal_anchor(p: ArrayLike, negatives: ArrayLike, tau: float = 1.0) -> Vect
             ahead = moved + (momentum - 1) / following * (moved - x)
             momentum = following
         x = moved
-    raise RuntimeError(f"no certified minimiser after 100000 steps, got tau={tau}; a larger tau converges faster")
+    raise NoAnchorFoundError(f"no certified minimiser after 100000 steps, got tau={tau}; a larger tau converges faster")
 
 
 def hull_interval(p: ArrayLike, negatives: ArrayLike) -> tuple[float, float] | None:

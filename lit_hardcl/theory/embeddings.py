@@ -35,7 +35,7 @@ def collapse_statistics(positives: ArrayLike, negatives: ArrayLike, tau: float =
 
     Raises:
         ValueError: for vectors that are not of unit norm, no positives, no negatives, or tau out of range.
-        RuntimeError: for a tau so small that no best anchor is found.
+        NoAnchorFoundError: for a tau so small that no best anchor is found.
 
     Example:
         >>> collapse_statistics([[1, 0], [1, 0]], [[[0, 1], [0, -1]], [[0, 1], [0, 1]]]).distance.round(6)

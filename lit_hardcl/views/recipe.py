@@ -45,14 +45,14 @@ class Augmentation:
         for name in ("flip", "jitter", "grey", "blur"):
             _check_range(name, getattr(self, name), 0.0, 1.0)
         for name in ("brightness", "contrast", "saturation"):
-            _check_range(name, getattr(self, name), 0.0, float("inf"))
+            _check_range(name, getattr(self, name), 0.0, 100.0)
         _check_range("hue", self.hue, 0.0, 0.5)
-        for name, highest in (("crop_scale", 1.0), ("crop_ratio", float("inf")), ("blur_sigma", float("inf"))):
+        for name, highest in (("crop_scale", 1.0), ("crop_ratio", 100.0), ("blur_sigma", 100.0)):
             low, high = getattr(self, name)
-            if not 0 < low <= high <= highest or high == float("inf"):
+            if not 0 < low <= high <= highest:
                 raise Refusal(f"{name} must be a range 0 < low <= high <= {highest}, got {[low, high]}")
 
 
 def _check_range(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high or value == float("inf"):
+    if not low <= value <= high:
         raise Refusal(f"{name} must lie in {low} ... {high}, got {value}")

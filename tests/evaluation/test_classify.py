@@ -45,7 +45,7 @@ def test_chunks_change_nothing_and_more_neighbours_than_rows_are_all_rows():
 def test_neighbours_need_labels_and_positive_numbers():
     with pytest.raises(ValueError, match="need labels"):
         knn_predict(at(0), BANK, torch.full((4,), -1), num_classes=3)
-    with pytest.raises(ValueError, match="got k=0"):
+    with pytest.raises(ValueError, match="k must be at least 1, got 0"):
         knn_predict(at(0), BANK, TARGETS, num_classes=3, k=0)
 
 
@@ -71,7 +71,7 @@ def test_a_probe_is_the_same_for_the_same_seed():
 def test_a_probe_needs_labels_and_positive_numbers():
     with pytest.raises(ValueError, match="needs labels"):
         fit_linear_probe(torch.randn(3, 2), torch.full((3,), -1), 2)
-    with pytest.raises(ValueError, match="learning_rate=0.0"):
+    with pytest.raises(ValueError, match="learning_rate must be positive and at most 1e30, got 0.0"):
         fit_linear_probe(torch.randn(3, 2), torch.zeros(3).long(), 2, learning_rate=0.0)
 
 

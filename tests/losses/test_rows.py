@@ -175,3 +175,92 @@ def test_a_formula_gives_one_number_for_each_anchor_and_carries_a_gradient():
         by_rows(z, None, lambda similarity, rows: similarity.detach().sum(dim=1))
     with pytest.raises(NotImplementedError, match=r"RowLoss has no formula\(rectangle\)"):
         RowLoss()(*projections().chunk(2))
+
+
+def test_a_gradient_that_would_be_lost_in_a_later_chunk_is_refused_too():
+    learned = torch.ones(1, requires_grad=True)
+
+    def formula(cosines, rows):
+        return (cosines if rows.start == 0 else cosines * learned).sum(dim=1)
+
+    with pytest.raises(ValueError, match="got one of shape .*1.* from elsewhere"):
+        by_rows(projections().float().requires_grad_(), None, formula, chunk_size=5)
+
+
+class Featured(RowLoss):
+    """Anybody's loss of rows that asks for features."""
+
+    uses_features = True
+
+    def formula(self, rectangle):
+        return lambda cosines, rows: cosines.sum(dim=1) + rectangle.anchor_features[rows].sum(dim=1)
+
+
+class Ranked(DifficultPairLoss):
+    """Another formula over difficult pairs, which the projections rank where there are no features."""
+
+    def formula(self, rectangle):
+        return super().formula(rectangle)
+
+
+def test_a_loss_that_uses_features_is_not_given_a_batch_without():
+    z0, z1 = projections().chunk(2)
+    assert Featured()(z0, z1, z0, z1).isfinite()
+    with pytest.raises(ValueError, match="Featured uses features, got none: give h0 and h1"):
+        Featured()(z0, z1)
+    settings = {"pos_high": 0.2, "pos_low": 0.6, "margin": 0.1}
+    torch.testing.assert_close(Ranked(0.5, **settings)(z0, z1), DifficultPairLoss(0.5, **settings)(z0, z1))
+
+
+@pytest.mark.parametrize("criterion", [criterion for criterion, _ in LOSSES.values()], ids=LOSSES)
+def test_whole_numbers_are_no_embeddings(criterion, unchecked_shapes):
+    whole = torch.arange(12).reshape(2, 3, 2)
+    with pytest.raises(ValueError, match=r"must be floating-point numbers, got torch.int64: call .float\(\)"):
+        criterion(*whole, targets=torch.tensor([0, 1, 0]))
+    with pytest.raises(ValueError, match="must be floating-point numbers"):
+        criterion(*whole.double(), *whole, targets=torch.tensor([0, 1, 0]))
+
+
+@pytest.mark.parametrize("kind", [DifficultPairLoss, DCLLoss, SupConLoss])
+@pytest.mark.parametrize("temperature", [1e-30, 1e30])
+def test_at_the_ends_of_the_temperatures_loss_and_gradient_are_those_of_float64(kind, temperature):
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        z = projections(dtype=torch.float32).to(dtype).requires_grad_()
+        loss = kind(temperature)(*z.chunk(2), targets=torch.tensor(LABELS))
+        found.append((loss.double() * temperature, torch.autograd.grad(loss, z)[0].double() * temperature))
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-6 * found[1][0].item())
+    with pytest.raises(ValueError, match="the largest logit, .* must be in 1e-30"):
+        kind(temperature**2)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_other_keys_of_an_anchors_image_are_as_if_they_were_not_there(name):
+    criterion, _ = LOSSES[name]
+    z, targets, positives = projections(), torch.tensor(LABELS).repeat(2), torch.arange(12).roll(6)
+    older, images = projections(seed=1), torch.arange(6).repeat(2)
+    together, labels = torch.cat([z, older]), torch.cat([targets, targets])
+    every = (z, together, positives, torch.arange(12), None, None, targets, labels)
+    of_keys = torch.cat([torch.full_like(images, -1), images])
+    rows = torch.stack(
+        [
+            criterion.of_rectangle(
+                z[[i]], together[keep], (keep == positives[i]).nonzero()[0], (keep == i).nonzero()[0], None, None,
+                targets[[i]], labels[keep],
+            )
+            for i, keep in enumerate((of_keys != image).nonzero().flatten() for image in images)
+        ]
+    )  # fmt: skip
+    loss = criterion.of_rectangle(*every, anchor_images=images, key_images=of_keys)
+    torch.testing.assert_close(loss, rows.mean(), rtol=1e-10, atol=1e-12)
+    assert loss != criterion.of_rectangle(*every)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_an_anchor_that_keeps_its_positive_alone_has_a_finite_loss_and_gradient(name):
+    criterion, _ = LOSSES[name]
+    z, nobody = projections().requires_grad_(), torch.zeros(12, dtype=torch.long)
+    known = {"anchor_images": nobody, "key_images": nobody, "anchor_targets": nobody, "key_targets": nobody}
+    loss = criterion.of_rectangle(z, projections(seed=1), torch.arange(12), **known)
+    assert loss.abs() < 1e-12
+    assert torch.autograd.grad(loss, z)[0].abs().max() < 1e-12

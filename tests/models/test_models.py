@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torchvision.models import resnet18
 
-from lit_hardcl.models import ProjectionHead, ResNet, feature_width
+from lit_hardcl.models import ProjectionHead, ResNet, feature_width, passed
 
 
 @pytest.mark.parametrize(("depth", "width"), [(10, 512), (18, 512), (34, 512), (50, 2048)])
@@ -115,3 +115,24 @@ def test_a_projection_head_without_batch_norm_treats_each_row_alone():
 def test_a_head_of_no_width_is_refused():
     with pytest.raises(ValueError, match="at least 1, got 6, 6 and 0"):
         ProjectionHead(6, out_features=0)
+
+
+@pytest.mark.parametrize("backbone", [ResNet(10, 8), resnet18(), nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten())])
+def test_images_of_other_channels_are_refused_by_name_and_the_backbone_is_left_as_it_was(backbone):
+    with pytest.raises(ValueError, match="in_channels of the backbone must be that of the images, 1, got 3"):
+        passed(backbone, torch.zeros(2, 1, 32, 32))
+    colour = torch.zeros(2, 3, 32, 32)
+    assert passed(backbone.eval(), colour).equal(backbone(colour))
+    assert not any(layer._forward_pre_hooks for layer in backbone.modules())
+
+
+def test_a_backbone_that_makes_its_own_channels_passes():
+    class Grey(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+
+        def forward(self, images):
+            return self.conv(images.expand(-1, 3, -1, -1))
+
+    assert passed(Grey(), torch.zeros(2, 1, 8, 8)).shape == (2, 4, 6, 6)

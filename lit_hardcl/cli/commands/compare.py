@@ -1,7 +1,6 @@
 """``lit-hardcl compare``: methods x variants x seeds from one YAML, their table and their figures."""
 
 import os
-import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -62,10 +61,10 @@ def command(
         overlays: configurations that all runs get after the base.
         variants: overlays and options of each variant of the data; none: the data as they are.
         options: options of ``fit`` that all runs get, by their dotted names.
-        seeds: one run for each; 0, 1, 2 if not given.
+        seeds: numbers, a run for each; 0, 1, 2 if not given.
         baseline: the method that the others are held against; the first one if not given.
-        metric: what the table compares: the linear probe or the nearest neighbours, on frozen features after training
-            (of at most 5,000 images of each split, as in a run's summary) or online.
+        metric: accuracy that the table compares: the linear probe or the nearest neighbours, on frozen features after
+            training (of at most 5,000 images of each split, as in a run's summary) or online.
         jobs: runs at a time; each gets its share of the processor's cores, and all of them the same GPUs.
         wandb_project: log to this W&B project too, the comparison's runs in one group.
         dry_run: check all runs and list those that are not finished, but run none.
@@ -93,8 +92,6 @@ def command(
         print("\n".join(training.name for training in planned if summary_of(training) is None))
         return
     failures = []
-    # An exit, unlike a signal, is seen by run_all, which stops the runs.
-    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         with alone_in(folder) as lock:
             for number, (training, error) in enumerate(run_all(planned, jobs, lock), start=1):
@@ -102,10 +99,9 @@ def command(
                 if error:
                     failures.append(training.name)
                 _write(planned, first, metric, folder, of_data)
-    except KeyboardInterrupt:
-        raise SystemExit("interrupted; the same command goes on from there") from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    except (KeyboardInterrupt, OSError) as stop:
+        stop.add_note("the same command goes on from there")
+        raise
     table = folder / "results.md"
     print("\n" + table.read_text() if table.is_file() else "\nno run has finished")
     if failures:

@@ -33,6 +33,7 @@ def command(
     output: str | None = None,
     cache: str | None = None,
     seed: int = 0,
+    trust: str | None = None,
 ) -> None:
     """Evaluate the frozen features of a checkpoint's backbone.
 
@@ -41,16 +42,18 @@ def command(
     two random views of these, and uniformity and effective rank (RankMe) of their clean views.
 
     Args:
-        checkpoint: of a run of this library, beside its config.yaml; or any file of a backbone's weights.
+        checkpoint: file of a run of this library, beside its config.yaml; or any file of a backbone's weights.
         backbone: class or function that makes the backbone; the run's own if its config.yaml lies beside it.
         data: images to evaluate on; those the run was trained on and held out.
-        prefix: of the backbone's names in the checkpoint, such as `module.encoder.`; found if not given.
+        prefix: beginning of the backbone's names in the checkpoint, such as `module.encoder.`; found if not given.
         classifier: part of the backbone to leave out, such as torchvision's `fc`, since features come before it.
-        probe: of the linear probe; `--config configs/evaluate/cifar10.yaml` has the paper's.
-        neighbours: of the vote.
+        trust: packages whose classes the run's configuration may name, besides this library, torch, torchvision, timm;
+            separated by commas.
+        probe: settings of the linear probe; `--config configs/evaluate/cifar10.yaml` has the paper's.
+        neighbours: settings of the vote.
         output: JSON file; evaluation.json beside the checkpoint.
         cache: file to keep the features in for the next time.
-        seed: of the probe's order of images and of the random views.
+        seed: seed of the probe's order of images and of the random views.
     """
     check_seed(seed)
     file = check_place(Path(checkpoint).with_name("evaluation.json") if output is None else output)

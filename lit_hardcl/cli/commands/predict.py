@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from lit_hardcl.cli.refusals import check_read
 from lit_hardcl.cli.training import CommandLine, command_line, leaving_nothing
 from lit_hardcl.errors import Refusal
 from lit_hardcl.files import check_place, whole
@@ -30,6 +31,7 @@ def run(args: list[str]) -> None:
         Refusal: under several processes, which would each have some of the images, and some twice; or if the checkpoint
             is of other model options.
     """
+    check_read(args, "--yardsticks", "false")
     line = command_line(args, run=False, line=Prediction)
     path, trainer = line.config.ckpt_path, line.trainer
     if path is not None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from lit_hardcl.cli.commands.predict import Prediction
+from lit_hardcl.cli.refusals import check_read
 from lit_hardcl.cli.training import command_line, leaving_nothing
 from lit_hardcl.plots import check_figure_file, step_shares
 from lit_hardcl.profiling import profile_steps, wait_for_kernels
@@ -21,6 +22,8 @@ class Profile(Prediction):
 
 def run(args: list[str]) -> None:
     """Train for some steps, and show where the time of one goes."""
+    check_read(args, "--ckpt_path", "null")
+    check_read(args, "--yardsticks", "false")
     wait_for_kernels()
     line = command_line(args, run=False, line=Profile)
     steps, warmup, output = line.config.steps, line.config.warmup, line.config.output

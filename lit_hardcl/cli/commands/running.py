@@ -6,6 +6,8 @@ from types import ModuleType
 
 import jsonargparse
 
+from lit_hardcl.cli.refusals import OneSentence, program
+
 ASKED: ContextVar[tuple[str, ...]] = ContextVar("the command line, for records of it", default=())
 
 
@@ -30,8 +32,9 @@ def run_command(name: str, module: ModuleType, args: list[str]) -> None:
     jsonargparse.auto_cli(
         module.command,
         args=["--config" if option == "-c" else option for option in args],
-        prog=f"lit-hardcl {name}",
+        prog=f"{program()} {name}",
         set_defaults=defaults,
         formatter_class=Help,
         allow_abbrev=False,
+        parser_class=OneSentence,
     )

@@ -61,7 +61,9 @@ def graph(
             f"the theory needs 0 <= beta < gamma < alpha < 1, this run has {_listed(levels)}: its bounds say nothing "
             "about it. Give --alpha, --beta or --gamma to put a number of your own in the place of a measured one"
         )
-    chosen: dict[str, Any] = {"n": n, "r": r, "n_d": round(0.08 * n) if n_d is None else n_d, **levels}
+    chosen: dict[str, Any] = {"n": n, "r": r, "n_d": n_d, **levels}
+    if n_d is None:
+        chosen["n_d"] = round(0.08 * min(n, 2**63))  # more are refused
     theory.degrees(**chosen)  # refuses what is no graph
     print(f"{r + 1} classes of n = {n} samples, n_d = {chosen['n_d']} of each difficult; {_listed(levels)}\n")
     return chosen
@@ -73,10 +75,10 @@ def spectrum(
     """Eigenvalues of the similarity graph, exactly, in blocks of equal ones.
 
     Args:
-        structure: which difficult samples of different classes are similar; both by default.
+        structure: rule by which difficult samples of different classes are similar; both by default.
         k: name the eigenvalue that bounds features of this width, lambda_{k+1}.
         output: the figure's file; none if empty.
-        options: of the graph.
+        options: numbers of the graph.
     """
     plots.check_figure_file(output)
     if k is not None and k < 1:
@@ -108,11 +110,11 @@ def bounds(
     """Bounds on the error of a linear probe, and a map of where removal, margin and temperature lower them.
 
     Args:
-        structure: which difficult samples of different classes are similar; both by default.
+        structure: rule by which difficult samples of different classes are similar; both by default.
         k: width of the features, at least r + 1; r + 1 by default.
         delta: error of recovering an image's label from one view of it; by default the bounds are in units of it.
         output: the figure's file, over gamma - beta and n_d / n; none if empty.
-        options: of the graph.
+        options: numbers of the graph.
     """
     plots.check_figure_file(output)
     theory.error_bound(delta, 0.0)  # refuses a delta that is no error
@@ -169,9 +171,9 @@ def remedies(structure: Structure | None = None, output: str = "theory_remedies.
     """Margins and temperatures that undo difficult samples, and the thresholds from which remedies pay.
 
     Args:
-        structure: which difficult samples of different classes are similar; both by default.
+        structure: rule by which difficult samples of different classes are similar; both by default.
         output: the figure's file; none if empty.
-        options: of the graph.
+        options: numbers of the graph.
     """
     plots.check_figure_file(output)
     chosen = graph(**options)
@@ -191,6 +193,10 @@ def remedies(structure: Structure | None = None, output: str = "theory_remedies.
         rows.append([words, *(f"{row[pair]:.6g}" if pair in row else "-" for row in columns.values())])
     print_table(["", *columns], rows)
     gap, n_d = chosen["gamma"] - chosen["beta"], chosen["n_d"]
+    if n_d == 0:
+        print("\nn_d = 0: without difficult samples there is nothing to remedy, and no remedy pays")
+        save_figure(plots.remedy_bars(margins, temperatures, KINDS), output)
+        return
     print(f"\nremoval pays where gamma - beta, here {gap:.4g}, exceeds")
     thresholds = {
         "as stated, against Thm 3.4 as stated": theory.removal_threshold_printed(**chosen),

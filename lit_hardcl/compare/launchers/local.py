@@ -12,7 +12,7 @@ from typing import Any
 
 from lit_hardcl.compare.plan import Training
 from lit_hardcl.errors import Refusal
-from lit_hardcl.runs import Run, differences, read_checkpoint, read_config, read_summary
+from lit_hardcl.runs import Run, differences, in_order, read_checkpoint, read_config, read_summary
 
 try:
     import fcntl
@@ -138,7 +138,7 @@ def _cores() -> int:
 
 def _newest_checkpoint(folder: Path, log: Path) -> Path | None:
     """The newest ``last.ckpt`` that can be read."""
-    for file in sorted(folder.rglob("last.ckpt"), key=lambda file: file.stat().st_mtime, reverse=True):
+    for file in reversed(in_order(folder.rglob("last.ckpt"))):
         try:
             read_checkpoint(file)
         except ValueError as error:  # such as a disk that was full while it was written

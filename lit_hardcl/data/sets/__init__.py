@@ -22,7 +22,8 @@ def data_set(name: str) -> DataSet:
     """Return the entry of this name, or the one at this import path.
 
     Args:
-        name: in `DATASETS`, or such as ``mine.SET``: a `DataSet`, or what gives one when it is called.
+        name: name in `DATASETS`, or an import path such as ``mine.SET``: a `DataSet`, or what gives one when it is
+            called.
 
     Raises:
         Refusal: listing the known names.
