@@ -189,9 +189,12 @@ def test_names_may_have_spaces_and_letters_of_any_language(run, tmp_path):
     data += ["--data.image_size", "32", "--data.augmentation", "null"]
     logged = ["--trainer.logger=lightning.pytorch.loggers.CSVLogger", "--trainer.logger.save_dir", "läufe hier"]
     options = [*TINY, *data, *logged, "--model.backbone.pixels", "3072", "--trainer.log_every_n_steps", "1"]
-    assert run("fit", *options)[0] == 0
+    code, _, errors = run("fit", *options)
+    assert code == 0, errors
     checkpoint = next((tmp_path / "läufe hier").rglob("last.ckpt"))
-    assert run("evaluate", checkpoint, "--output", "größe.json")[0] == 0
-    assert run("select", checkpoint, "--share", "0.5", "--by", "labels", "--output", "kern é.json")[0] == 0
+    trusted = [checkpoint, "--trust", "nets"]
+    code, _, errors = run("evaluate", *trusted, "--output", "größe.json")
+    assert code == 0, errors
+    assert run("select", *trusted, "--share", "0.5", "--by", "labels", "--output", "kern é.json")[0] == 0
     assert len(json.loads((tmp_path / "kern é.json").read_text())["indices"]) == 12
     assert run("fit", *options, "--data.train_indices", "kern é.json", "--trainer.max_epochs", "1")[0] == 0
