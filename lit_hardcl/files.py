@@ -46,7 +46,7 @@ def check_place(place: str | Path, name: str = "output", folder: bool = False) -
     if there == path and not folder and path.is_dir():
         raise Refusal(f"{name} must be a file, but {path} is a folder")
     if not there.is_dir() and (folder or there != path):
-        raise Refusal(f"{name} must be a folder or lie in one, but {there} is a file")
+        raise Refusal(f"{name} must {'be' if there == path else 'lie in'} a folder, but {there} is a file")
     if not os.access(there, os.W_OK):
         raise Refusal(f"{name} must be where files may be written, but {there} may not be changed")
     return path

@@ -139,17 +139,15 @@ def test_an_output_that_cannot_be_is_refused_before_the_work(case, run, weights,
 def test_a_folder_of_outputs_that_cannot_be_is_refused_before_the_work(run, tmp_path):
     (tmp_path / "file").touch()
     (tmp_path / "folder.png").mkdir()
-    for place in ("file", "file/below"):
+    for place, rule in (("file", "must be"), ("file/below", "must lie in")):
         compared = ["--base", CONFIGS / "quickstart.yaml", "--methods", '{"a": {}}', "--output", place]
         assert is_refused(
             run("compare", *compared),
-            "output must be a folder or lie in one, but file is a file",
+            f"output {rule} a folder, but file is a file",
         )
         for command in ("fit", "predict"):
             logged = ["--trainer.logger=lightning.pytorch.loggers.CSVLogger", "--trainer.logger.save_dir", place]
-            assert is_refused(
-                run(command, *TINY, *logged), "save_dir must be a folder or lie in one, but file is a file"
-            )
+            assert is_refused(run(command, *TINY, *logged), f"save_dir {rule} a folder, but file is a file")
     assert is_refused(
         run("compare", "--base", CONFIGS / "quickstart.yaml", "--methods", '{"a": {}}', "--output", ""), "got ''"
     )
