@@ -75,7 +75,7 @@ def check_place(place: str | Path, name: str = "output", folder: bool = False) -
     if there == path and not folder and path.is_dir():
         raise Refusal(f"{name} must be a file, but {path} is a folder")
     if not there.is_dir() and (folder or there != path):
-        raise Refusal(f"{name} must be a folder or lie in one, but {there} is a file")
+        raise Refusal(f"{name} must {'be' if there == path else 'lie in'} a folder, but {there} is a file")
     if not os.access(there, os.W_OK):
         raise Refusal(f"{name} must be where files may be written, but {there} may not be changed")
     return path
@@ -91,7 +91,7 @@ def read_json(path: Path, what: str) -> Any:
     return read(path, what, json.loads)
 
 
-def read_csv(path: Path, what: str) -> list[dict[str, str]]:
+def read_csv(path: Path, what: str) -> list[dict[Any, Any]]:
     """The rows of a CSV file by the names in its first one; see `read`."""
     return read(path, what, lambda text: list(csv.DictReader(io.StringIO(text, newline=""), restval="")))
 

@@ -14,6 +14,8 @@ def check_at_least(lowest: int, **settings: int) -> None:
     """Raise a ValueError that names the setting, the rule and the value, if one of them is too small."""
     if settings.get("batch_size") == 1:
         raise Refusal("batch_size must be at least 2, got 1: a contrastive batch needs two images")
+    if missing := [name for name, value in settings.items() if value is None]:  # null in a YAML
+        raise Refusal(f"{missing[0]} must be at least {lowest}, got None")
     check_whole(lowest, **settings)
 
 

@@ -301,3 +301,9 @@ def test_clean_batches_of_somebodys_data_may_be_images_and_targets_alone():
     assert metrics["val_knn_top1"] == 1
     features = extract_features(Foreign(pixels=16), PlainData().clean_train_dataloader())
     assert features.indices.tolist() == list(range(20))
+
+
+@pytest.mark.parametrize("evaluator", [OnlineLinearProbe, OnlineKNN])
+def test_labels_beyond_the_number_of_classes_are_refused(evaluator):
+    with pytest.raises(ValueError, match="targets must be below the number of classes, 4, got 9"):
+        fit(simclr(), ContrastiveDataModule(batch_size=256), evaluator(num_classes=4))
