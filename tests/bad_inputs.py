@@ -155,7 +155,8 @@ DATA = [
     *at_least("--data.eval_batch_size", 1, 0, -1),
     *at_least("--data.num_views", 1, 0, -1),
     *at_least("--data.num_workers", 0, -1),
-    *at_least("--data.seed", 0, -1, 2**70),
+    *at_least("--data.seed", 0, -1),
+    *each("--data.seed", "seed must be at most 4294967295, got", MOST, 2**70),
     *at_least("--data.image_size", 8, 0, -1, 7),
     *each("--data.num_workers", "num_workers must be at most 1024, got 1000000", 10**6),
     *each("--data.batch_size", "data.batch_size must be int, got", "many", 3.5, ".nan"),
@@ -200,6 +201,16 @@ NAMES = [
     (("--data", "nothing"), "data must be a known class or the import path of one, got nothing"),
 ]
 COMMANDS = [
+    *(
+        (("compare", "-c", CONFIGS / "compare/quick.yaml", option, value), sentence)
+        for option, value, sentence in (
+            ("--seeds", "[-1]", "seeds must be different numbers from 0 on"),
+            ("--seeds", "[]", "at least one, got []"),
+            ("--seeds", f"[{MOST}]", "got [4294967296]; at most 4294967295"),
+            ("--seeds", "[1.5]", "seeds must be int, got"),
+            ("--jobs", 0, "jobs must be at least 1, got 0"),
+        )
+    ),
     (("fitt", *TINY), "command must be one of fit, validate, test, compare, evaluate"),
     (("fitt", *TINY), "got 'fitt': did you mean fit?"),
     (("evaluat", "x.ckpt"), "did you mean evaluate?"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import SEEDS, Refusal, is_whole
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ def trainings(
     for name in (*methods, *variants):
         if not as_folder(name).strip("."):
             raise Refusal(f"a name needs a letter or a digit, got {name!r}")
-    if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
-        raise Refusal(f"seeds must be different numbers from 0 on, at least one, got {list(seeds)}")
+    if not seeds or len(set(seeds)) < len(seeds) or not all(is_whole(seed, *SEEDS) for seed in seeds):
+        raise Refusal(f"seeds must be different numbers from 0 on, at least one, got {list(seeds)}; at most {SEEDS[1]}")
     planned = []
     for seed in seeds:
         for variant, its in (variants or {"": Arm()}).items():

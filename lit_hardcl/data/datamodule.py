@@ -26,10 +26,8 @@ from lit_hardcl.data.settings import (
     read_indices,
 )
 from lit_hardcl.data.variants import keep, long_tail, mix_classes, rows_of, subset, without_mixed
-from lit_hardcl.errors import Refusal, check_whole
+from lit_hardcl.errors import SEEDS, check_whole
 from lit_hardcl.views.recipe import Augmentation
-
-MOST_WORKERS = 1024
 
 
 class ContrastiveDataModule(LightningDataModule):
@@ -87,9 +85,8 @@ class ContrastiveDataModule(LightningDataModule):
         super().__init__()
         check_at_least(2, batch_size=batch_size)
         self.seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed
-        check_at_least(0, num_workers=num_workers, seed=self.seed)
-        if num_workers > MOST_WORKERS:
-            raise Refusal(f"num_workers must be at most {MOST_WORKERS}, got {num_workers}: each is a process")
+        check_whole(*SEEDS, seed=self.seed)
+        check_whole(0, 1024, num_workers=num_workers)
         check_whole(-(2**63), train_size=train_size)
         check_mix_fraction(mix_fraction)
         check_imbalance(imbalance)

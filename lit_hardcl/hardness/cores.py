@@ -8,7 +8,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-from lit_hardcl.errors import Refusal, check_whole, is_whole
+from lit_hardcl.errors import SEEDS, Refusal, check_whole, is_whole
 from lit_hardcl.functional import unit_vectors
 
 
@@ -27,7 +27,7 @@ def latent_classes(features: Float[Tensor, "images width"], clusters: int, seed:
     Raises:
         ValueError: unless there are from one to as many clusters as images.
     """
-    check_whole(0, seed=seed)
+    check_whole(*SEEDS, seed=seed)
     if not is_whole(clusters, 1, len(features)):
         raise Refusal(f"clusters must be from 1 to the number of images, {len(features)}, got {clusters}")
     with warnings.catch_warnings():

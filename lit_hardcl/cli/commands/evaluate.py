@@ -7,7 +7,7 @@ from torch import nn
 
 from lit_hardcl.cli.commands.trained import best_device, defaults, trained_backbone
 from lit_hardcl.data import ContrastiveDataModule
-from lit_hardcl.errors import check_whole
+from lit_hardcl.errors import SEEDS, check_whole
 from lit_hardcl.evaluation import (
     CATALOGUE,
     NeighbourSettings,
@@ -52,7 +52,7 @@ def command(
         cache: file to keep the features in for the next time.
         seed: of the probe's order of images and of the random views.
     """
-    check_whole(0, seed=seed)
+    check_whole(*SEEDS, seed=seed)
     backbone, data, digest = trained_backbone(checkpoint, backbone, data, prefix, classifier)
     device = best_device()
 

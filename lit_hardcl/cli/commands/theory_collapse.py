@@ -10,7 +10,7 @@ from torch import Tensor
 from lit_hardcl import plots, theory
 from lit_hardcl.cli.commands.printing import print_table, save_figure
 from lit_hardcl.cli.commands.trained import load_run
-from lit_hardcl.errors import Refusal, check_whole
+from lit_hardcl.errors import SEEDS, Refusal, check_whole
 
 Vectors = NDArray[np.float64]
 
@@ -45,7 +45,7 @@ def collapse(
     """
     plots.check_figure_file(output)
     check_whole(1, positives=positives)
-    check_whole(0, seed=seed)
+    check_whole(*SEEDS, seed=seed)
     if not 0 < tolerance <= 180:
         raise Refusal(f"tolerance is an angle in degrees, above 0 and at most 180, got {tolerance}")
     if checkpoint is None:
