@@ -1,5 +1,6 @@
 """Difficulty-aware contrastive learning for PyTorch Lightning."""
 
+import lit_hardcl.stopping  # noqa: F401 (first, for a Ctrl-C while the others are imported)
 from lit_hardcl.callbacks import DifficultyFilter, OnlineKNN, OnlineLinearProbe, SimilarityStatistics
 from lit_hardcl.data import Batch, ContrastiveDataModule
 from lit_hardcl.losses import DifficultPairLoss, SPACLLoss

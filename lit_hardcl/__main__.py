@@ -9,8 +9,10 @@ from lit_hardcl.cli import training
 from lit_hardcl.cli.commands import compare, evaluate, predict, profile, select, theory
 from lit_hardcl.cli.commands.running import run_command
 from lit_hardcl.cli.configuration import with_shipped_files
+from lit_hardcl.cli.failures import failed
 from lit_hardcl.cli.refusals import check_command, said_by_lightning
 from lit_hardcl.errors import Refusal
+from lit_hardcl.stopping import exit_code, heard, say
 
 COMMANDS = {  # what is no subcommand of LightningCLI: each module's first line says what it is
     "compare": compare,
@@ -23,7 +25,7 @@ COMMANDS = {  # what is no subcommand of LightningCLI: each module's first line 
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the command line; what the user got wrong ends in one sentence and exit code 2.
+    """Run the command line; what the user got wrong ends in one sentence and exit code 2, what failed around it in 1.
 
     Args:
         args: subcommand and options; ``None``: those of the process. ``--debug`` among them shows where it was refused.
@@ -34,13 +36,18 @@ def main(args: list[str] | None = None) -> None:
     given = sys.argv[1:] if args is None else args
     debug, given = "--debug" in given, [arg for arg in given if arg != "--debug"]
     try:
-        _run(given)
+        with heard():
+            _run(given)
+    except KeyboardInterrupt as stop:
+        say(stop)
+        sys.exit(exit_code(stop))
     except Exception as error:
-        sentence = refused(error)
+        refusal = refused(error)
+        sentence = refusal or failed(error)
         if sentence is None or debug:
             raise
         print(f"error: {sentence}", file=sys.stderr)  # noqa: T201
-        sys.exit(2)
+        sys.exit(2 if refusal else 1)
 
 
 def _run(given: list[str]) -> None:

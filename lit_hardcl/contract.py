@@ -27,7 +27,7 @@ class StepOutput(NamedTuple):
     """What a step says of its images, one row per view and image, view by view.
 
     Attributes:
-        features: before any head, without gradient.
+        features: rows before any head, without gradient.
         targets: class numbers, -1 where an image has no label.
         indices: row numbers of the images in their data set; ``None``: the batch had none.
     """
@@ -38,9 +38,14 @@ class StepOutput(NamedTuple):
 
 
 def unpack(batch: Any) -> tuple[list[Tensor], Tensor, Tensor | None]:
-    """Views, targets and indices of a batch; a foreign one may hold images instead of views, and no indices."""
+    """Views, targets and indices of a batch; a foreign one may hold images instead of views, and no indices.
+
+    A third entry that is not one whole number an image is none of indices.
+    """
     views, targets, *rest = batch
-    indices = rest[0] if rest and isinstance(rest[0], Tensor) else None
+    given = rest[0] if rest and isinstance(rest[0], Tensor) else None
+    is_index = given is not None and given.shape == (len(targets),) and not given.is_floating_point()
+    indices = given if is_index else None
     return list(views) if isinstance(views, (list, tuple)) else [views], targets, indices
 
 
@@ -48,6 +53,21 @@ def step_output(features: Tensor, targets: Tensor, indices: Tensor | None, views
     """What a step returns for callbacks beside its loss: features without gradient, the rest repeated for each view."""
     repeated = None if indices is None else indices.repeat(views)
     return {"features": features.detach(), "targets": targets.repeat(views), "indices": repeated}
+
+
+_NO_NUMBERS = (torch.bool, torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+def check_targets(targets: Any, num_classes: int | None = None) -> None:
+    """Refuse targets that are no class numbers, such as one-hot or soft ones, or are beyond ``num_classes``."""
+    if not isinstance(targets, Tensor) or targets.ndim != 1 or targets.dtype in _NO_NUMBERS:
+        found = f"{targets.dtype} of shape {tuple(targets.shape)}" if isinstance(targets, Tensor) else type(targets)
+        raise Refusal(
+            f"targets must be a tensor of class numbers, one for each image, got {found}; of one-hot or soft labels, "
+            "give targets.argmax(dim=1)"
+        )
+    if num_classes is not None and len(targets) and (highest := int(targets.max())) >= num_classes:
+        raise Refusal(f"targets must be below the number of classes, {num_classes}, got {highest}")
 
 
 def has_step_output(outputs: Any) -> bool:
@@ -61,11 +81,11 @@ def read_step(outputs: Any, indexed: bool = False) -> StepOutput:
     A foreign step may return one target and one index per image instead of one per row, and leave indices out.
 
     Args:
-        outputs: as Lightning hands it to callbacks.
+        outputs: object that Lightning hands to callbacks.
         indexed: whether indices are needed.
 
     Raises:
-        Refusal: if features, targets or needed indices are missing, or not as many per image.
+        Refusal: if features, targets or needed indices are missing, not as many per image, or no class numbers.
     """
     if not has_step_output(outputs):
         found = sorted(map(str, outputs)) if isinstance(outputs, dict) else type(outputs).__name__
@@ -73,6 +93,7 @@ def read_step(outputs: Any, indexed: bool = False) -> StepOutput:
     features, targets, indices = outputs["features"].detach(), outputs["targets"], outputs.get("indices")
     if len(targets) == 0 or len(features) % len(targets):
         raise Refusal(f"features must be one row per view and image, got {len(features)} for {len(targets)} targets")
+    check_targets(targets)
     targets = targets.repeat(len(features) // len(targets))
     if indices is not None and len(indices) and len(features) % len(indices) == 0:
         return StepOutput(features, targets, indices.repeat(len(features) // len(indices)))
@@ -90,5 +111,6 @@ def evaluated(module: Any, outputs: Any, batch: Any) -> StepOutput:
     if has_step_output(outputs):
         return read_step(outputs)
     views, targets, indices = unpack(batch)
+    check_targets(targets)
     with torch.no_grad():
         return StepOutput(module(views[0]).flatten(1), targets, indices)

@@ -54,13 +54,13 @@ class Keys:
 
     Args:
         batch: images of this process; every process must have equally many.
-        views: of each image.
-        device: of the columns.
+        views: number of views of each image.
+        device: device of the columns.
         gathered: whether other processes' rows are keys too.
         fewest: images there must be.
 
     Attributes:
-        images: of all processes whose rows are keys.
+        images: numbers of all processes' images whose rows are keys.
         own: column of each anchor itself.
         positives: column of each anchor's next view; of two views, the other one.
 

@@ -28,11 +28,11 @@ def renewed(config: Any) -> Any:
     new = {name: renewed(value) for name, value in config.items()}
     for name in ("class_path", "_class_path"):
         if name in new:
-            new[name] = MOVED.get(new[name], new[name])
+            new[name] = MOVED.get(str(new[name]), new[name])
     ours = str(new.get("class_path", new.get("_class_path", ""))).startswith("lit_hardcl.")
-    arguments = (new.get("init_args", new) or {}) if ours else {}
-    for name in GONE.keys() & arguments.keys():
-        del arguments[name]
+    arguments = new.get("init_args", new)
+    for name in GONE if ours and isinstance(arguments, dict) else ():
+        arguments.pop(name, None)
     return new
 
 
@@ -47,5 +47,6 @@ def spelt_anew(config: Any) -> list[str]:
     if path in MOVED:
         lines.append(f"{path} is now {MOVED[path]}")
     if path.startswith("lit_hardcl."):
-        lines += [f"{name} is now {GONE[name]}" for name in GONE.keys() & (config.get("init_args") or {}).keys()]
+        arguments = config.get("init_args")
+        lines += [f"{n} is now {GONE[n]}" for n in GONE if isinstance(arguments, dict) and n in arguments]
     return lines

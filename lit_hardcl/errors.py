@@ -23,9 +23,6 @@ def is_whole(value: Any, lowest: float = 1, highest: float = 2**63 - 1) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool) and lowest <= int(value) <= highest
 
 
-SEEDS = 0, 2**32 - 1  # as NumPy, scikit-learn and Lightning have them
-
-
 def check_whole(lowest: int, highest: int = 2**63 - 1, /, **numbers: Any) -> None:
     """Refuse what is no whole number from ``lowest`` to ``highest``, by its name; ``None`` is left to who takes it.
 
@@ -47,3 +44,15 @@ def check_positive(**numbers: Any) -> None:
     for name, value in numbers.items():
         if isinstance(value, str) or not 0 < value <= 1e30:
             raise Refusal(f"{name} must be positive and at most 1e30, got {value!r}")
+
+
+def check_choice(name: str, value: object, *choices: object) -> None:
+    """Raise a `Refusal` unless the value is one of two or more choices."""
+    if value not in choices:
+        raise Refusal(f"{name} must be {', '.join(map(repr, choices[:-1]))} or {choices[-1]!r}, got {value!r}")
+
+
+def check_seed(seed: int, name: str = "seed") -> None:
+    """Raise a `Refusal` unless torch, NumPy and scikit-learn all take this seed."""
+    if not is_whole(seed, 0, 2**32 - 1):
+        raise Refusal(f"{name} must be {'below 2**32' if is_whole(seed, 0, math.inf) else 'at least 0'}, got {seed}")

@@ -1,4 +1,4 @@
-"""Learning-rate schedules that a configuration file can name, and what is refused of anybody's rates."""
+"""Schedules of learning rates and of other numbers, and what is refused of anybody's rates."""
 
 import math
 from collections.abc import Callable
@@ -35,6 +35,19 @@ def made(what: str, make: Callable[[Any], Any], of: Any) -> Any:
 
 
 _BELOW = {"lr": math.inf, "weight_decay": math.inf, "momentum": 1}
+
+
+def ramp(start: float, end: float, progress: float) -> float:
+    """From ``start`` straight to ``end`` while ``progress`` goes from 0 to 1; ``end`` from then on."""
+    return start + (end - start) * min(1.0, progress)
+
+
+def wave(start: float, end: float, progress: float) -> float:
+    """From ``start`` to ``end`` and back along a cosine for every 1 of ``progress``.
+
+    ``(start - end) * (1 + cos(2π progress)) / 2 + end`` (arXiv:2303.13664).
+    """
+    return (start - end) * (1 + math.cos(2 * math.pi * progress)) / 2 + end
 
 
 class WarmupCosine(LRScheduler):

@@ -66,10 +66,12 @@ def step(model: torch.nn.Module, settings: dict[str, Any], images: torch.Tensor)
     }
 
 
-def steps(rank: int, all_settings: list[dict[str, Any]]) -> list[dict[str, torch.Tensor]]:
-    """A step of each treatment on this process's half of the images, under DistributedDataParallel."""
+def steps(
+    rank: int, all_settings: list[dict[str, Any]], count: int = 2, images: int = 10
+) -> list[dict[str, torch.Tensor]]:
+    """A step of each treatment on this process's share of the images, under DistributedDataParallel."""
     model = DistributedDataParallel(Both())
-    return [step(model, settings, views().chunk(2, dim=1)[rank]) for settings in all_settings]
+    return [step(model, settings, views(images).chunk(count, dim=1)[rank]) for settings in all_settings]
 
 
 def row_losses(rank: int, count: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -171,15 +173,16 @@ def spacl_step(model: torch.nn.Module, rank: int = 0, processes: int = 1) -> dic
     return {"loss": loss.detach(), "kept": kept, "gradient": torch.cat(gradients)}
 
 
-def spacl_steps(rank: int) -> list[dict[str, torch.Tensor]]:
+def spacl_steps(rank: int, count: int = 2) -> list[dict[str, torch.Tensor]]:
     """A step of each of the settings under DistributedDataParallel."""
-    return [spacl_step(DistributedDataParallel(SPACLStep(settings)), rank, 2) for settings in SPACL_SETTINGS]
+    return [spacl_step(DistributedDataParallel(SPACLStep(settings)), rank, count) for settings in SPACL_SETTINGS]
 
 
 MOCO_SETTINGS: list[dict[str, Any]] = [
     {"queue_size": 100},
     {"queue_size": 37, "margin": 0.1, "temperature_scale": 0.6, "pos_high": 0.15, "pos_low": 0.6},
     {"queue_size": 0, "margin": 0.1, "temperature_scale": 0.6, "pos_high": 0.15, "pos_low": 0.6},
+    {"queue_size": 37, "mask_own": False},
 ]
 
 
@@ -193,8 +196,8 @@ class MoCoStep(torch.nn.Module):
         torch.manual_seed(0)
         self.moco = MoCo(FlatNet(20), 0.2, FlatHead(), **settings).double()
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.moco.contrast(images)[0]
+    def forward(self, images: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
+        return self.moco.contrast(images, indices)[0]
 
 
 def moco_step(model: torch.nn.Module, rank: int = 0, processes: int = 1) -> dict[str, torch.Tensor]:
@@ -203,17 +206,19 @@ def moco_step(model: torch.nn.Module, rank: int = 0, processes: int = 1) -> dict
         generator = torch.Generator().manual_seed(seed)
         images = torch.randn(2, 12, 1, 4, 5, dtype=torch.float64, generator=generator)[:, rank::processes]
         model.zero_grad()
-        loss = model(images.flatten(0, 1))
+        indices = (torch.arange(12) * (1 + 2 * seed) % 17)[rank::processes]  # some of them again, on other processes
+        loss = model(images.flatten(0, 1), indices)
         loss.backward()
     gradients = [parameter.grad.flatten() for parameter in model.parameters() if parameter.requires_grad]
     moco: Any = getattr(model, "module", model)
-    queue = torch.cat([moco.moco.queued_projections, moco.moco.queued_features], dim=1)
+    queued = moco.moco.queued_projections, moco.moco.queued_features, moco.moco.queued_indices[:, None]
+    queue = torch.cat(queued, dim=1)
     return {"loss": loss.detach(), "gradient": torch.cat(gradients), "queue": queue}
 
 
-def moco_steps(rank: int) -> list[dict[str, torch.Tensor]]:
+def moco_steps(rank: int, count: int = 2) -> list[dict[str, torch.Tensor]]:
     """Three steps of each of the settings under DistributedDataParallel."""
-    return [moco_step(DistributedDataParallel(MoCoStep(settings)), rank, 2) for settings in MOCO_SETTINGS]
+    return [moco_step(DistributedDataParallel(MoCoStep(settings)), rank, count) for settings in MOCO_SETTINGS]
 
 
 def watched(rank: int) -> list[int]:

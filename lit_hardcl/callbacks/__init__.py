@@ -5,6 +5,7 @@ from lit_hardcl.callbacks.compiled import CompileBackbone
 from lit_hardcl.callbacks.filter import DifficultyFilter
 from lit_hardcl.callbacks.linear import OnlineLinearProbe
 from lit_hardcl.callbacks.neighbours import OnlineKNN
+from lit_hardcl.callbacks.scheduled import ScheduledSetting
 from lit_hardcl.callbacks.similarities import SimilarityStatistics
 from lit_hardcl.callbacks.statistics import OnlineStatistics
 
@@ -15,5 +16,6 @@ __all__ = [
     "OnlineKNN",
     "OnlineLinearProbe",
     "OnlineStatistics",
+    "ScheduledSetting",
     "SimilarityStatistics",
 ]

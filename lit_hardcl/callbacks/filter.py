@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lit_hardcl.callbacks.loaders import KeptImages
 from lit_hardcl.callbacks.scoring import Scoring
-from lit_hardcl.errors import Refusal, check_whole, is_whole
+from lit_hardcl.errors import Refusal, check_choice, check_whole, is_whole
 from lit_hardcl.hardness.choosing import check_classes, check_shares, hardest, shares
 from lit_hardcl.hardness.image_scores import ImageScores
 from lit_hardcl.hardness.score_files import write_scores
@@ -60,15 +60,15 @@ class DifficultyFilter(pl.Callback):
         [[0, 1], [4, 5]]
 
     Args:
-        score: what makes an image difficult.
-        at_epochs: after how many epochs to filter, ascending; epoch N, as Lightning counts them from 0, is the first
-            with fewer images. 0 filters before training, for ``"given"`` only.
-        share: of all training images, the share that is out after a filtering, in [0, 1); one for all, or one for
+        score: rule by which an image is difficult.
+        at_epochs: numbers of epochs after which to filter, ascending; epoch N, as Lightning counts them from 0, is the
+            first with fewer images. 0 filters before training, for ``"given"`` only.
+        share: part of all training images that is out after a filtering, in [0, 1); one for all, or one for
             each of ``at_epochs``.
         per_class: remove this share of every class; needs labels.
-        restore_at: after how many epochs to train on all images again.
-        scores_file: for ``"given"``: a CSV with the columns index and score, or a JSON object from index to score.
-        pos_high: for ``"pairs"``: rank where the band begins (`lit_hardcl.hardness.Band`); ``None``: the criterion's.
+        restore_at: number of epochs after which to train on all images again.
+        scores_file: path for ``"given"``: a CSV with the columns index and score, or a JSON object from index to score.
+        pos_high: rank, for ``"pairs"``, where the band begins (`lit_hardcl.hardness.Band`); ``None``: the criterion's.
         pos_low: rank where it ends.
         every_n_steps: score every n-th batch, at least 1.
 
@@ -92,8 +92,7 @@ class DifficultyFilter(pl.Callback):
     ) -> None:
         each_share = [share] * len(at_epochs) if isinstance(share, (int, float)) else list(share)
         first = 0 if score == "given" else 1
-        if score not in ("pairs", "margin", "given"):
-            raise Refusal(f"score must be 'pairs', 'margin' or 'given', got {score!r}")
+        check_choice("score", score, "pairs", "margin", "given")
         check_whole(0, restore_at=restore_at)
         if (
             not at_epochs

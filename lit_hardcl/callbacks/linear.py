@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from lit_hardcl import distributed
 from lit_hardcl.callbacks.online import OnlineEvaluator
-from lit_hardcl.contract import read_step
+from lit_hardcl.contract import check_targets, read_step
 from lit_hardcl.errors import Refusal, check_positive, check_whole
 
 
@@ -23,8 +23,8 @@ class OnlineLinearProbe(OnlineEvaluator):
 
     Args:
         num_classes: number of classes; ``None``: the data module's ``num_classes``.
-        learning_rate: of Adam, positive.
-        weight_decay: of Adam, not negative.
+        learning_rate: step size of Adam, positive.
+        weight_decay: factor of Adam's L2 penalty, not negative.
         every_n_steps: train the probe on every n-th batch, at least 1.
 
     Raises:
@@ -78,6 +78,8 @@ class OnlineLinearProbe(OnlineEvaluator):
         if batch_idx % self.every_n_steps:
             return
         features, targets, _ = read_step(outputs)
+        if targets.device.type == "cpu" or batch_idx == 0:  # elsewhere a look at the labels waits for the device
+            check_targets(targets, self._classes)
         features = features.float()
         probe, optimizer = self._probe_and_optimizer(features)
         with torch.enable_grad(), torch.autocast(features.device.type, enabled=False):

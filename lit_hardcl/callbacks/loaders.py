@@ -14,8 +14,8 @@ class KeptImages:
     """Hands kept images to a data module and, in training, lets the trainer go on with as many steps as are left.
 
     Args:
-        data: with a method ``keep(indices)``, ``None`` for all images, after which its ``train_dataloader`` is asked
-            anew.
+        data: data module with a method ``keep(indices)``, ``None`` for all images, after which its ``train_dataloader``
+            is asked anew.
 
     Attributes:
         since: epoch and step since when the present images are trained on; ``None``: since the beginning.
@@ -50,7 +50,7 @@ def fit_schedules(trainer: pl.Trainer, epoch: int, step: int) -> None:
     Args:
         trainer: whose loader of the present epoch is there.
         epoch: since which the epochs have as many steps as the present one.
-        step: with which that epoch began.
+        step: number of the step with which that epoch began.
     """
     if trainer.max_epochs in (None, -1):
         return

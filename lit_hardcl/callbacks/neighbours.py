@@ -27,7 +27,7 @@ class OnlineKNN(OnlineEvaluator):
     Args:
         num_classes: number of classes; ``None``: the data module's ``num_classes``.
         k: neighbours that vote, at least 1.
-        temperature: of the votes' weights ``exp(cosine / temperature)``, positive.
+        temperature: divisor in the votes' weights ``exp(cosine / temperature)``, positive.
         bank_size: rows kept by all processes together, at least 1: ``4 * width * bank_size`` bytes.
 
     Raises:

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from lit_hardcl import distributed
-from lit_hardcl.contract import evaluated
+from lit_hardcl.contract import check_targets, evaluated
 from lit_hardcl.errors import Refusal, check_whole
 
 
@@ -118,6 +118,7 @@ class OnlineEvaluator(HeldOut):
 
     def log_rows(self, rows: Shaped[Tensor, "images columns"], targets: Int[Tensor, " images"], stage: str) -> None:
         """Log the shares of labelled images that are right."""
+        check_targets(targets, self._classes)
         labelled = targets >= 0
         if not labelled.any():
             return

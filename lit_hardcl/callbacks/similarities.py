@@ -46,14 +46,14 @@ class SimilarityStatistics(pl.Callback):
             of each class are in the subset, the others are chosen at random among those with a label. Time grows with
             its third power: 1024 images take about a quarter of a second besides their forward pass.
         every_n_epochs: measure the subset at the end of every n-th epoch, and of the last.
-        hardest_share: of each class's images, how many count as difficult examples, in (0, 1).
+        hardest_share: part of each class's images that counts as difficult examples, in (0, 1).
         pos_high: rank where the band begins, see `lit_hardcl.hardness.Band`; ``None``: the criterion's. If that has
             none, share and precision are not logged.
         pos_low: rank where it ends.
         every_n_steps: count the selected pairs of every n-th batch.
-        figure: at the end, save ``similarity.png``, a histogram of the similarities, in the run's folder; with W&B
-            also log it.
-        seed: of the choice of the subset and of the probe.
+        figure: whether to save at the end ``similarity.png``, a histogram of the similarities, in the run's folder;
+            with W&B also log it.
+        seed: seed of the choice of the subset and of the probe.
 
     Raises:
         ValueError: if a number breaks its rule; before training, if the subset is too small, there are fewer than two

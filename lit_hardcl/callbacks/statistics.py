@@ -16,7 +16,8 @@ class OnlineStatistics(HeldOut):
     or a classifier trained to its end, ``lit-hardcl evaluate`` measures.
 
     Args:
-        names: of `lit_hardcl.evaluation.CATALOGUE`, rows that need features, or these and labels; ``None``: all such.
+        names: names in `lit_hardcl.evaluation.CATALOGUE`, rows that need features, or these and labels; ``None``: all
+            such.
         most: images measured, at least 2, evenly spaced; uniformity takes time with the square of their number.
 
     Raises:

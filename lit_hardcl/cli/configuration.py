@@ -3,11 +3,10 @@
 import warnings
 from pathlib import Path
 
-import yaml
-
 from lit_hardcl.earlier import spelt_anew
 from lit_hardcl.errors import Refusal
 from lit_hardcl.evaluation import ACCURACIES
+from lit_hardcl.files import read_yaml
 
 DEFAULTS = {
     "data": {"class_path": "lit_hardcl.ContrastiveDataModule"},
@@ -45,8 +44,9 @@ def with_shipped_files(args: list[str]) -> list[str]:
         option, equals, value = arg.rpartition("=") if arg.startswith("-") else ("", "", arg)
         if value.endswith((".yaml", ".yml")) and "[" not in value and not Path(value).is_file():
             value = str(shipped(value) or value)
-        if (option or before) in ("-c", "--config") and Path(value).is_file():
-            _check_spelling(Path(value))
+        is_config = (option or before) in ("-c", "--config")
+        if (is_config or value.endswith((".yaml", ".yml"))) and Path(value).is_file():
+            check_configuration(Path(value), is_config)
         given.append(option + equals + value)
     return given
 
@@ -63,12 +63,12 @@ def shipped(name: str) -> Path | None:
     return next((file for folder in FOLDERS if (file := SHIPPED / folder / inside).is_file()), None)
 
 
-def _check_spelling(file: Path) -> None:
-    try:
-        config = yaml.safe_load(file.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return  # the parser says what is wrong with it
-    if lines := spelt_anew(config):
+def check_configuration(file: Path, is_config: bool = True) -> None:
+    """Refuse a file that is no YAML and, if it is to be a configuration, no options or an earlier version's."""
+    config = read_yaml(file, "a configuration")
+    if is_config and not isinstance(config, dict):
+        raise Refusal(f"a configuration must be options by name, got {str(config)[:40]!r} in {file}")
+    if is_config and (lines := spelt_anew(config)):
         raise Refusal(f"{file} is spelt as in an earlier version: {'; '.join(sorted(set(lines)))}")
 
 

@@ -3,13 +3,13 @@
 import contextlib
 import copy
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 import yaml
-from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from torch import nn
 
@@ -18,8 +18,20 @@ from lit_hardcl.cli.configuration import DEFAULTS, quiet_about_args
 from lit_hardcl.cli.refusals import OneSentence, check_read, check_trainer, program
 from lit_hardcl.data import ContrastiveDataModule
 from lit_hardcl.earlier import GONE
-from lit_hardcl.errors import Refusal
-from lit_hardcl.runs import RunRecord, differences, model_config, read_checkpoint, run_of, summary_of, yardsticks
+from lit_hardcl.errors import Refusal, check_seed
+from lit_hardcl.files import check_place
+from lit_hardcl.runs import (
+    RunRecord,
+    claim_folder,
+    differences,
+    model_config,
+    read_checkpoint,
+    run_of,
+    summary_of,
+    yardsticks,
+)
+from lit_hardcl.stopping import SIGTERM
+from lit_hardcl.trust import check_optimizers
 
 
 class Parser(OneSentence, LightningArgumentParser):
@@ -52,13 +64,19 @@ class CommandLine(LightningCLI):
         )
 
     def before_instantiate_classes(self) -> None:
-        """Check the trainer's numbers; name the run by method and data set, where the logger leaves its name open."""
+        """Check optimizers and the trainer's numbers; name the run by method and data if the logger leaves it open."""
+        self.check_optimizers()
         check_trainer(self._get(self.config, "trainer"))
         loggers = self._get(self.config, "trainer").get("logger")
         for logger in loggers if isinstance(loggers, list) else [loggers]:
             arguments = getattr(logger, "init_args", None)
             if arguments is not None and "name" in arguments and arguments.name is None:
                 arguments.name = self.title.replace(" on ", "-")
+
+    def check_optimizers(self) -> None:
+        """Refuse a function where a class is meant: it would be called."""
+        if model := self._get(self.config, "model"):
+            check_optimizers(model.as_dict(), LightningModule, "model")
 
     @property
     def title(self) -> str:
@@ -67,8 +85,15 @@ class CommandLine(LightningCLI):
         dataset = self._get(self.config, "data", {}).get("init_args", {}).get("dataset")
         return f"{method} on {dataset}" if dataset else method
 
+    def _set_seed(self) -> None:
+        seed = self._get(self.config, "seed_everything")
+        check_seed(0 if isinstance(seed, bool) else seed, "seed_everything")
+        super()._set_seed()
+
     def before_fit(self) -> None:
-        """Keep the untrained backbone: it is a yardstick."""
+        """Take a folder, and keep the untrained backbone: it is a yardstick."""
+        if self.trainer.is_global_zero:
+            claim_folder(self.trainer.logger)
         self.untrained: nn.Module | None = copy.deepcopy(getattr(self.model, "backbone", None))
 
     def after_fit(self) -> None:
@@ -112,20 +137,33 @@ class CommandLine(LightningCLI):
 def leaving_nothing(line: CommandLine, stage: str) -> Iterator[None]:
     """Look at the data before anything is written, and leave no empty run folder behind an error."""
     data, trainer = line.datamodule, line.trainer
+    SIGTERM.going_on = lambda: going_on(trainer)
+    if logs := getattr(trainer.logger, "save_dir", None):
+        check_place(logs, "the logger's save_dir", folder=True)
     try:
         if isinstance(data, ContrastiveDataModule) and not data.download:
             data.trainer = trainer
             data.setup(stage)
         yield
-    except (Exception, SystemExit) as stop:
+    except BaseException as stop:
         if folder := getattr(trainer.logger, "log_dir", None):  # others might begin a run to tell theirs
             with contextlib.suppress(OSError):  # not empty, or not there
                 for empty in (folder, *Path(folder).parents[:2]):  # runs/METHOD-DATASET/version_N
                     Path(empty).rmdir()
-        run = run_of(trainer)
-        if isinstance(stop, SystemExit) and run and run.last.exists() and trainer.is_global_zero:
-            print(f"interrupted; the same command with --ckpt_path {run.last} goes on from there", file=sys.stderr)
+        signalled = stop.__context__ if isinstance(stop, SystemExit) else stop  # Lightning makes an exit of a Ctrl-C
+        if stage == "fit" and not isinstance(stop, Refusal):
+            (signalled or stop).add_note(going_on(trainer))
+        if isinstance(signalled, KeyboardInterrupt):
+            raise signalled from None
         raise
+
+
+def going_on(trainer: Trainer) -> str:
+    """How to go on with a training that has not come to its end."""
+    run = run_of(trainer)
+    files = [run.last, run.last.with_name("best.ckpt")] if run else []
+    whole = next((file for file in files if is_zipfile(file)), None)  # not one that a full disk has cut off
+    return f"the same command with --ckpt_path {whole} goes on from there" if whole else "nothing was saved yet"
 
 
 def method_name(model: Any) -> str:
@@ -178,6 +216,7 @@ class Rehearsal(CommandLine):
 
     def instantiate_classes(self) -> None:
         """Build, so that what a class refuses is heard."""
+        self.check_optimizers()
         self.parser.instantiate_classes(self.config)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lit_hardcl.errors import SEEDS, Refusal, is_whole
+from lit_hardcl.errors import Refusal, check_seed
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Training:
     Attributes:
         method: its name in the comparison.
         variant: the variant's name.
-        seed: of everything random.
-        folder: where its attempts lie.
+        seed: seed of everything random.
+        folder: folder of its attempts.
         options: arguments of ``fit``.
     """
 
@@ -67,8 +67,9 @@ def trainings(
     for name in (*methods, *variants):
         if not as_folder(name).strip("."):
             raise Refusal(f"a name needs a letter or a digit, got {name!r}")
-    if not seeds or len(set(seeds)) < len(seeds) or not all(is_whole(seed, *SEEDS) for seed in seeds):
-        raise Refusal(f"seeds must be different numbers from 0 on, at least one, got {list(seeds)}; at most {SEEDS[1]}")
+    if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
+        raise Refusal(f"seeds must be different numbers from 0 on, at least one, got {list(seeds)}")
+    check_seed(max(seeds), "seeds")
     planned = []
     for seed in seeds:
         for variant, its in (variants or {"": Arm()}).items():

@@ -28,9 +28,10 @@ class Difference:
     """A method against the baseline, seed by seed.
 
     Attributes:
-        mean: of the differences; NaN without a common seed.
-        half_width: of their 95 % interval (Student's t); NaN with fewer than two seeds.
-        p_value: of the paired t test, corrected by Holm for the number of methods; NaN with fewer than two seeds.
+        mean: mean of the differences; NaN without a common seed.
+        half_width: half of their 95 % interval (Student's t); NaN with fewer than two seeds.
+        p_value: p-value of the paired t test, corrected by Holm for the number of methods; NaN with fewer than two
+            seeds.
     """
 
     mean: float

@@ -14,19 +14,13 @@ from torch.utils.data import DataLoader, DistributedSampler
 
 from lit_hardcl.contract import Batch
 from lit_hardcl.data.images import Images
-from lit_hardcl.data.loading import CleanBatches, RandomBatches, TrainingSampler, as_fetched
+from lit_hardcl.data.loading import CleanBatches, RandomBatches, TrainingLoader, TrainingSampler, as_fetched
 from lit_hardcl.data.raw_batch import Making
 from lit_hardcl.data.reload import ReloadOnce
 from lit_hardcl.data.sets import data_set
-from lit_hardcl.data.settings import (
-    check_a_batch_fits,
-    check_at_least,
-    check_imbalance,
-    check_mix_fraction,
-    read_indices,
-)
+from lit_hardcl.data.settings import check_a_batch_fits, check_batch, check_imbalance, check_mix_fraction, read_indices
 from lit_hardcl.data.variants import keep, long_tail, mix_classes, rows_of, subset, without_mixed
-from lit_hardcl.errors import SEEDS, check_whole
+from lit_hardcl.errors import check_seed, check_whole
 from lit_hardcl.views.recipe import Augmentation
 
 
@@ -35,7 +29,7 @@ class ContrastiveDataModule(LightningDataModule):
 
     Every loader's batches reach a module as `Batch`. The held-out images are the data set's own test split and never
     trained on. The images' order and random views depend on the seed and the epoch alone: not on the number of
-    processes or workers, nor on whether a run was resumed from the end of an epoch.
+    processes or workers, nor on whether a run was resumed.
 
     Args:
         dataset: name in `DATASETS`, or the import path of a `DataSet` of your own, such as ``mine.SET``.
@@ -49,12 +43,13 @@ class ContrastiveDataModule(LightningDataModule):
         remove_mixed: whether the mixed images are left out again.
         imbalance: size of the largest training class over the smallest (see `long_tail`).
         train_indices: original indices of the images to train on, or a text or JSON file with them; None for all.
-        seed: of the variants, the order and the views; None for that of Lightning's ``seed_everything``, or else 0.
+        seed: seed of the variants, the order and the views; None for that of Lightning's ``seed_everything``, or else
+            0.
         download: whether missing data may be downloaded.
         augmentation: the recipe of the random views; None for the data set's own.
         image_size: height and width of the views; None for the data set's own.
-        eval_batch_size: of the clean loaders; None for ``batch_size``.
-        pin_memory: None for whenever there is a GPU.
+        eval_batch_size: batch size of the clean loaders; None for ``batch_size``.
+        pin_memory: whether to pin memory; None for whenever there is a GPU.
         compile: whether views are made by ``torch.compile``: faster after a first batch of up to a minute.
 
     Raises:
@@ -83,10 +78,10 @@ class ContrastiveDataModule(LightningDataModule):
         compile: bool = False,
     ) -> None:
         super().__init__()
-        check_at_least(2, batch_size=batch_size)
+        check_batch(batch_size)
         self.seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed
-        check_whole(*SEEDS, seed=self.seed)
         check_whole(0, 1024, num_workers=num_workers)
+        check_seed(self.seed)
         check_whole(-(2**63), train_size=train_size)
         check_mix_fraction(mix_fraction)
         check_imbalance(imbalance)
@@ -108,10 +103,11 @@ class ContrastiveDataModule(LightningDataModule):
         self.image_size = self.source.image_size if image_size is None else image_size
         self.eval_batch_size = batch_size if eval_batch_size is None else eval_batch_size
         self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
-        check_at_least(1, num_views=num_views, eval_batch_size=self.eval_batch_size)
-        check_at_least(8, image_size=self.image_size)
+        check_whole(1, num_views=num_views, eval_batch_size=self.eval_batch_size)
+        check_whole(8, image_size=self.image_size)
         self._kept: Tensor | None = None
-        self._sampler: TrainingSampler | None = None
+        self._training: TrainingLoader | None = None
+        self._within: dict[str, int] | None = None  # an epoch, as a checkpoint has it
         self._reload = ReloadOnce()
 
     @property
@@ -148,7 +144,7 @@ class ContrastiveDataModule(LightningDataModule):
     @cached_property
     def train_images(self) -> Images:
         """The training images after all variants, before `keep`."""
-        images = self.source.load(Path(self.data_dir), True, self.download)
+        images = self.source.read(Path(self.data_dir), True, self.download)
         images = mix_classes(subset(images, self.train_size, self.seed), self.mix_fraction, self.seed)
         images = long_tail(without_mixed(images) if self.remove_mixed else images, self.imbalance, self.seed)
         return images if self.train_indices is None else keep(images, read_indices(self.train_indices))
@@ -156,7 +152,7 @@ class ContrastiveDataModule(LightningDataModule):
     @cached_property
     def held_out_images(self) -> Images:
         """The data set's own test images."""
-        return self.source.load(Path(self.data_dir), False, self.download)
+        return self.source.read(Path(self.data_dir), False, self.download)
 
     def keep(self, indices: list[int] | Tensor | None) -> None:
         """Train on these original indices only, from the next epoch on; None restores all training images.
@@ -170,8 +166,8 @@ class ContrastiveDataModule(LightningDataModule):
         rows = self._rows(kept)
         check_a_batch_fits(len(rows), self._processes()[0], self.batch_size)
         self._kept = kept
-        if self._sampler is not None:
-            self._sampler.rows = rows
+        if self._training is not None:
+            self._training.sampler.rows = rows  # type: ignore[attr-defined]
         if self.trainer is not None:
             self._reload.ask(self.trainer)
 
@@ -182,6 +178,7 @@ class ContrastiveDataModule(LightningDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         """Read the images that the stage needs, so that whatever is wrong with them shows before any training."""
+        self._within = None
         if stage in (None, "fit"):
             check_a_batch_fits(len(self._rows(self._kept)), self._processes()[0], self.batch_size)
         if not self.held_out_images.source.decodes:
@@ -193,10 +190,14 @@ class ContrastiveDataModule(LightningDataModule):
         self._reload.done(self.trainer)
         rows = self._rows(self._kept)
         check_a_batch_fits(len(rows), self._processes()[0], self.batch_size)
-        processes, rank = self._processes()
-        self._sampler = TrainingSampler(rows, processes, rank, self.seed)
+        sampler = TrainingSampler(rows, *self._processes(), self.seed)
         batches = RandomBatches(self.train_images, self.making, self.num_views, self.seed)
-        return self._loader(dataset=batches, batch_size=self.batch_size, sampler=self._sampler, drop_last=True)
+        self._training = self._loader(
+            TrainingLoader, dataset=batches, batch_size=self.batch_size, sampler=sampler, drop_last=True
+        )
+        if self._within is not None:  # Lightning, too, would have it loaded, but not where schedules ask for its length
+            self._training.load_state_dict(self._within)
+        return self._training
 
     def clean_train_dataloader(self) -> DataLoader:
         """Load clean views of all training images in their own order, whichever are kept."""
@@ -215,12 +216,12 @@ class ContrastiveDataModule(LightningDataModule):
         return Batch(batch.views(self.making), batch.targets, batch.indices)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the original indices that are kept, so that a resumed run trains on the same images."""
-        return {"kept": self._kept}
+        """Return the original indices that are kept and the place in the epoch, where a resumed run goes on."""
+        return {"kept": self._kept, "within": None if self._training is None else self._training.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Keep what was kept, without a look at the training images, which `test` and `predict` need not have."""
-        self._kept = state_dict["kept"]
+        self._kept, self._within = state_dict["kept"], state_dict.get("within")
 
     def _rows(self, kept: Tensor | None) -> Int64[Tensor, " rows"]:
         return torch.arange(len(self.train_images)) if kept is None else rows_of(self.train_images, kept)
@@ -236,9 +237,9 @@ class ContrastiveDataModule(LightningDataModule):
             sampler = DistributedSampler(batches, num_replicas=processes, rank=rank, shuffle=False)
         return self._loader(dataset=batches, batch_size=self.eval_batch_size, sampler=sampler)
 
-    def _loader(self, **settings: Any) -> DataLoader:
+    def _loader(self, kind: type[DataLoader] = DataLoader, **settings: Any) -> Any:
         # Keywords only: Lightning rebuilds the loaders of predict from their attributes.
-        return DataLoader(
+        return kind(
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=self.pin_memory,

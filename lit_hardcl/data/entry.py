@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lit_hardcl.data.images import Images
+from lit_hardcl.errors import Refusal
 from lit_hardcl.views.recipe import Augmentation
 
 
@@ -22,9 +23,10 @@ class DataSet:
         mean: per channel, of images in 0 ... 1.
         std: likewise.
         augmentation: the recipe unless the user gives another.
-        num_classes: None if only the data themselves can tell.
+        num_classes: number of classes; None if only the data themselves can tell.
         class_names: likewise.
-        coarse_targets: from the data folder to the coarse class of each class, if the data set has coarse classes.
+        coarse_targets: function from the data folder to the coarse class of each class, if the data set has coarse
+            classes.
     """
 
     load: Callable[[Path, bool, bool], Images]
@@ -36,3 +38,12 @@ class DataSet:
     num_classes: int | None = None
     class_names: tuple[str, ...] | None = None
     coarse_targets: Callable[[Path], list[int]] | None = None
+
+    def read(self, root: Path, train: bool, download: bool) -> Images:
+        """What `load` gives; refused if it is no `Images`, or if these have other channels than the entry says."""
+        images = self.load(root, train, download)
+        if not isinstance(images, Images):
+            raise Refusal(f"a data set's load must give Images, got a {type(images).__name__}")
+        if images.pixels is not None and images.pixels.shape[1] != self.channels:
+            raise Refusal(f"the data set has {self.channels} channels, but its images have {images.pixels.shape[1]}")
+        return images

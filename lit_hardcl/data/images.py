@@ -5,6 +5,7 @@ import torch
 from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
 
+from lit_hardcl.contract import check_targets
 from lit_hardcl.data.sources import Files, InMemory, Source
 from lit_hardcl.errors import Refusal
 
@@ -14,15 +15,16 @@ class Images:
 
     Args:
         targets: class numbers, -1 where an image has no label.
-        class_names: in the order of the class numbers.
+        class_names: names in the order of the class numbers.
         indices: row numbers in the data set as it was published; they stay with an image through every variant.
         pixels: all images in memory; or
         files: paths of the images, decoded when needed; or
-        source: where else they are.
-        mixed: which images are a mixture of two classes (see `mix_classes`).
+        source: place where they are if not in memory.
+        mixed: whether each image is a mixture of two classes (see `mix_classes`).
 
     Raises:
-        Refusal: if there are no images, or not as many targets and indices as images.
+        Refusal: if there are no images, not as many targets and indices as images, targets that are none of these
+            numbers, or pixels that are no bytes.
     """
 
     def __init__(
@@ -44,6 +46,14 @@ class Images:
             raise Refusal(
                 "every image needs one target and one index, got "
                 f"{len(given[0])} images, {len(targets)} targets, {len(indices)} indices"
+            )
+        check_targets(targets, len(class_names))
+        if (targets < -1).any():
+            raise Refusal(f"targets must be class numbers, or -1 for no label, got {int(targets.min())}")
+        if pixels is not None and (pixels.ndim != 4 or pixels.dtype != torch.uint8):
+            raise Refusal(
+                "pixels must be bytes of shape (images, channels, height, width), got "
+                f"{pixels.dtype} of shape {tuple(pixels.shape)}"
             )
         self.targets, self.class_names, self.indices, self.mixed = targets, class_names, indices, mixed
         self.source: Source

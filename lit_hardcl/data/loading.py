@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
-from torch.utils.data import Dataset, DistributedSampler
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from lit_hardcl.contract import Batch
 from lit_hardcl.data.images import Images
@@ -34,15 +34,39 @@ class TrainingSampler(DistributedSampler[Pick]):
         # Of the data set it only wants the length.
         super().__init__(rows, num_replicas=processes, rank=rank, seed=seed, drop_last=True)  # type: ignore[arg-type]
         self.rows = rows
+        self.skipped = 0  # of the next epoch's picks of this process
 
     def __iter__(self) -> Iterator[Pick]:
         rows, epoch, count = self.rows, self.epoch, len(self)
         order = rows[torch.randperm(len(rows), generator=generator_of(self.seed, epoch, 0))].tolist()
-        positions = range(self.rank, count * self.num_replicas, self.num_replicas)
+        positions = range(self.rank, count * self.num_replicas, self.num_replicas)[self.skipped :]
         return (Pick(order[position], position, epoch) for position in positions)
 
     def __len__(self) -> int:
         return len(self.rows) // self.num_replicas
+
+
+class TrainingLoader(DataLoader[Any]):
+    """A loader that goes on within an epoch, after the batches that a checkpoint's training has had of it."""
+
+    _had = _epoch_of_skipped = _skipped = 0
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        """Go through the epoch's batches, but not again through those before the checkpoint."""
+        sampler, skipped = self.sampler, 0
+        if isinstance(sampler, TrainingSampler):  # Lightning puts others in place to overfit
+            skipped = self._skipped if sampler.epoch == self._epoch_of_skipped else 0
+            sampler.skipped, self._skipped = skipped * self.batch_size, 0  # type: ignore[operator]
+        for self._had, batch in enumerate(super().__iter__(), start=skipped + 1):
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """The epoch, and how many of its batches were had."""
+        return {"epoch": getattr(self.sampler, "epoch", 0), "batches": self._had}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on after them, if it is in this epoch that the training goes on."""
+        self._epoch_of_skipped, self._skipped = state["epoch"], state["batches"]
 
 
 class RandomBatches(Dataset[Any]):

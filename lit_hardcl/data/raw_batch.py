@@ -15,7 +15,7 @@ class Making(NamedTuple):
 
     Attributes:
         size: height and width of a view in pixels.
-        recipe: of random views.
+        recipe: recipe of random views.
         mean: number per channel, of images in 0 ... 1.
         std: number per channel.
         clean_view: whether each image's clean view comes last.

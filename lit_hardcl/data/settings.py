@@ -2,15 +2,17 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from lit_hardcl.errors import Refusal, check_whole
+from lit_hardcl.files import read
 
 
-def check_at_least(lowest: int, **settings: int) -> None:
-    """Raise a ValueError that names the setting, the rule and the value, if one of them is too small."""
-    if settings.get("batch_size") == 1:
+def check_batch(batch_size: int) -> None:
+    """Raise a ValueError unless there is something to contrast in a batch."""
+    if batch_size == 1:
         raise Refusal("batch_size must be at least 2, got 1: a contrastive batch needs two images")
-    check_whole(lowest, **settings)
+    check_whole(2, batch_size=batch_size)
 
 
 def check_mix_fraction(fraction: float) -> None:
@@ -47,15 +49,15 @@ def read_indices(source: str | list[int]) -> list[int]:
     path = Path(source)
     if not path.is_file():
         raise Refusal(f"train_indices must be a list or a file, but there is no file {source}")
-    text = path.read_text()
-    try:
-        found = json.loads(text) if text.lstrip()[:1] in ("[", "{") else [int(line) for line in text.split()]
-    except ValueError as error:
-        raise Refusal(f"train_indices must hold one whole number a line or a JSON list; {source}: {error}") from error
+    found = read(path, "train_indices must hold one whole number a line or a JSON list, but", _numbers)
     if isinstance(found, dict):
         found = found.get("indices")
     if not isinstance(found, list):
         raise Refusal(f"train_indices must hold a list, or a mapping with one under 'indices', got neither: {source}")
-    if not all(type(index) is int for index in found):
+    if not all(type(index) is int and abs(index) < 2**63 for index in found):
         raise Refusal(f"train_indices must hold whole numbers only, got others in {source}")
     return found
+
+
+def _numbers(text: str) -> Any:
+    return json.loads(text) if text.lstrip()[:1] in ("[", "{") else [int(line) for line in text.split()]

@@ -23,13 +23,13 @@ def read(source: Callable[..., Any], root: Path, download: bool, advice: str, **
         split: arguments that choose the split.
 
     Raises:
-        Refusal: if the data are not all there.
+        Refusal: if the data are not all there, or something else is.
     """
     try:
         return source(root, download=download, **split)
-    except RuntimeError as error:
+    except Exception as error:  # whatever a foreign file makes torchvision raise
         raise Refusal(
-            f"data_dir must hold {source.__name__}, but {root} does not hold all of it ({error}); "
+            f"data_dir must hold {source.__name__}, but {root} does not hold all of it, whole ({error!r}); "
             f"let it be downloaded with --data.download=true, {advice}"
         ) from error
 

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from lit_hardcl.data.images import Images
 from lit_hardcl.data.settings import check_imbalance, check_mix_fraction
-from lit_hardcl.errors import Refusal
+from lit_hardcl.data.sources import Files, InMemory
+from lit_hardcl.errors import Refusal, check_seed
 
 
 def keep(images: Images, indices: Sequence[int] | Tensor) -> Images:
@@ -46,6 +47,7 @@ def subset(images: Images, size: int | None, seed: int) -> Images:
     Raises:
         ValueError: unless ``size`` is at most the number of images and at least that of classes, of two images each.
     """
+    check_seed(seed)
     if size is None or size == len(images):
         return images
     classes, counts = images.targets.unique(return_counts=True)
@@ -68,10 +70,12 @@ def mix_classes(images: Images, fraction: float, seed: int) -> Images:
             in memory.
     """
     check_mix_fraction(fraction)
+    check_seed(seed)
     if fraction == 0:
         return images
-    if images.pixels is None:
-        raise Refusal(f"mix_fraction needs images in memory, got {fraction} with images in files; set it to 0")
+    if not isinstance(images.source, InMemory):
+        where = "files" if isinstance(images.source, Files) else f"a {type(images.source).__name__}"
+        raise Refusal(f"mix_fraction needs images in memory, got {fraction} with images in {where}; set it to 0")
     classes = _labels(images, "mix_fraction")
     if classes.min() == classes.max():
         raise Refusal("mix_fraction needs images of at least two classes, got one")
@@ -81,8 +85,9 @@ def mix_classes(images: Images, fraction: float, seed: int) -> Images:
     for number in np.unique(classes[chosen]):
         own = classes[chosen] == number
         partners[own] = random.choice(np.flatnonzero(classes != number), size=own.sum())
-    pixels = images.pixels.clone()
-    halves = images.pixels[chosen].int() + images.pixels[partners].int()
+    unmixed = images.source.pixels
+    pixels = unmixed.clone()
+    halves = unmixed[chosen].int() + unmixed[partners].int()
     pixels[chosen] = ((halves + 1) // 2).to(torch.uint8)
     mixed = torch.zeros(len(images), dtype=torch.bool)
     mixed[chosen] = True
@@ -112,6 +117,7 @@ def long_tail(images: Images, imbalance: float, seed: int) -> Images:
         ValueError: unless ``imbalance >= 1`` and finite, and every image has a label.
     """
     check_imbalance(imbalance)
+    check_seed(seed)
     if imbalance == 1:
         return images
     classes = _labels(images, "imbalance")

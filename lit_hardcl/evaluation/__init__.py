@@ -18,7 +18,7 @@ from lit_hardcl.evaluation.frozen import (
     measured,
     unmixed,
 )
-from lit_hardcl.evaluation.geometry import alignment, rank_me, uniformity
+from lit_hardcl.evaluation.geometry import alignment, rank_me, tolerance, uniformity
 from lit_hardcl.evaluation.levels import SimilarityLevels, pair_similarities, similarity_levels
 from lit_hardcl.hardness.cores import latent_classes, mean_direction, select_core
 from lit_hardcl.hardness.margins import difficult_examples
@@ -52,6 +52,7 @@ __all__ = [
     "select_core",
     "similarity_levels",
     "thinned",
+    "tolerance",
     "uniformity",
     "unmixed",
 ]

@@ -14,7 +14,7 @@ from lit_hardcl.evaluation.classify import (
     logistic_predict,
 )
 from lit_hardcl.evaluation.features import Features
-from lit_hardcl.evaluation.geometry import alignment, rank_me, uniformity
+from lit_hardcl.evaluation.geometry import alignment, rank_me, tolerance, uniformity
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,10 @@ class Statistic:
     Attributes:
         name: key under which it is logged and written.
         label: words for it in tables.
-        function: from what it needs to a float.
+        function: function from what it needs to a float.
         needs: arguments of the function: ``"features"`` of held-out images; these and their ``"labels"``, of the images
             that have one; features of two views of each image, ``"pairs"``; or a `Split`, ``"training images"``.
-        higher_is_better: ``None`` where neither is.
+        higher_is_better: whether more is better; ``None`` where neither is.
         limit: the most it can be, from the numbers of images and of features; ``None`` where that needs no saying.
         is_check: whether it only checks another row, so that it is left out of a run's summary.
     """
@@ -86,6 +86,7 @@ CATALOGUE = (
     Statistic("val_logistic_top1", "logistic regression", logistic_top1, "training images", True, is_check=True),
     Statistic("alignment", "alignment", alignment, "pairs", False),
     Statistic("uniformity", "uniformity", uniformity, "features", False),
+    Statistic("tolerance", "tolerance", tolerance, "labels"),
     Statistic("rank_me", "effective rank", rank_me, "features", True, limit=min),
 )
 # What runs log, record and compare of their accuracies.

@@ -10,7 +10,8 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lit_hardcl.errors import Refusal, check_positive, check_whole
+from lit_hardcl.contract import check_targets
+from lit_hardcl.errors import Refusal, check_positive, check_seed, check_whole
 from lit_hardcl.functional import cosine_similarity
 
 
@@ -99,6 +100,7 @@ def knn_scores(
     """
     check_whole(1, num_classes=num_classes, k=k, chunk=chunk)
     check_positive(temperature=temperature)
+    check_targets(bank_targets, num_classes)
     labelled = bank_targets >= 0
     bank, bank_targets = bank[labelled], bank_targets[labelled]
     if len(bank) == 0:
@@ -128,7 +130,7 @@ def fit_linear_probe(
     Images without a label (-1) are left out.
 
     Args:
-        features: one row per image.
+        features: rows, one per image.
         targets: classes in 0..num_classes-1, or -1.
         num_classes: number of classes.
         epochs: passes over the images, at least 1.
@@ -137,14 +139,15 @@ def fit_linear_probe(
         standardise: train on features of mean 0 and variance 1, with the rate divided by the root of their number, so
             that one rate fits all widths and scales; the standardisation is folded into the weights that come back.
             False trains on the features as they are with the rate as it is, the usual protocol of publications.
-        seed: of the order of the images.
+        seed: seed of the order of the images.
 
     Raises:
         ValueError: if no image has a label, or a number is not positive.
     """
     check_whole(1, num_classes=num_classes, epochs=epochs, batch_size=batch_size)
-    check_whole(-(2**63), seed=seed)
     check_positive(learning_rate=learning_rate)
+    check_seed(seed)
+    check_targets(targets, num_classes)
     labelled = targets >= 0
     features, targets = features[labelled].float(), targets[labelled]
     if len(features) == 0:
@@ -190,7 +193,7 @@ def logistic_predict(
         bank: rows with known classes.
         bank_targets: classes, or -1 for rows to leave out.
         max_images: most rows of the bank to fit, evenly spaced.
-        max_iter: of L-BFGS; scikit-learn warns if it is reached.
+        max_iter: iterations of L-BFGS; scikit-learn warns if it is reached.
 
     Raises:
         ValueError: if the bank has labels of fewer than two classes.

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 
-from lit_hardcl.contract import Batch, unpack
+from lit_hardcl.contract import Batch, check_targets, unpack
 from lit_hardcl.data import ContrastiveDataModule, Images
 from lit_hardcl.data.loading import Pick, RandomBatches, as_fetched
 from lit_hardcl.errors import Refusal
@@ -34,14 +34,14 @@ def extract_features(
     """Pass the first view of every batch through ``model`` in evaluation mode; float32 rows on the CPU.
 
     Args:
-        model: from images to features, which are flattened. Its device is used and its mode restored.
+        model: network from images to features, which are flattened. Its device is used and its mode restored.
         batches: positionally ``(views or images, targets, indices)`` once prepared, such as a data loader; without
             indices, images are numbered as they come.
         prepare: turns what ``batches`` yields into that, as a data module's ``on_after_batch_transfer`` does.
         combine: makes one row of the features of all views of an image; all views are passed then.
 
     Raises:
-        ValueError: if there is no image.
+        ValueError: if there is no image, or targets are no class numbers.
     """
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     dtype = next((weight.dtype for weight in model.parameters() if weight.is_floating_point()), None)
@@ -50,6 +50,7 @@ def extract_features(
     rows: list[tuple[Tensor, Tensor, Tensor]] = []
     for raw in batches:
         views, targets, indices = unpack(prepare(raw, 0) if prepare else raw)
+        check_targets(targets)
         if indices is None:
             indices = torch.arange(len(targets)) + sum(len(each[1]) for each in rows)
         features = [

@@ -1,13 +1,14 @@
-"""How features lie on the sphere: alignment, uniformity and effective rank, none of which needs labels."""
+"""How features lie on the sphere: alignment, uniformity, tolerance and effective rank."""
 
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from lit_hardcl.errors import Refusal, check_whole
 from lit_hardcl.functional import cosine_similarity, unit_vectors
+from lit_hardcl.functional.similarity import at_least_float32
 
 
 @torch.no_grad()
@@ -39,7 +40,7 @@ def uniformity(z: Float[Tensor, "images width"], t: float = 2.0, chunk: int = 10
     all images are one point; the lower, the more evenly they fill the sphere.
 
     Args:
-        z: one row per image.
+        z: rows, one per image.
         t: positive.
         chunk: rows compared with all others at once, which bounds memory.
 
@@ -60,6 +61,23 @@ def uniformity(z: Float[Tensor, "images width"], t: float = 2.0, chunk: int = 10
 
 
 @torch.no_grad()
+def tolerance(features: Float[Tensor, "images width"], labels: Int[Tensor, " images"]) -> float:
+    """Mean cosine of two images of one class (arXiv:2012.09740): the price of uniformity is paid here.
+
+    Every such pair counts once; NaN if there is none.
+
+    Example:
+        >>> tolerance(torch.tensor([[2.0, 0.0], [0.0, 1.0], [3.0, 3.0]]), torch.tensor([0, 0, 1]))
+        0.0
+    """
+    classes, of_image, sizes = labels.unique(return_inverse=True, return_counts=True)
+    sums = features.new_zeros(len(classes), features.shape[1], dtype=torch.double)
+    sums.index_add_(0, of_image, unit_vectors(features.double()))
+    pairs = (sizes * (sizes - 1)).sum()
+    return ((sums.square().sum() - len(features)) / pairs).item() if pairs > 0 else math.nan
+
+
+@torch.no_grad()
 def rank_me(features: Float[Tensor, "images width"], eps: float = 1e-7) -> float:
     """Effective rank of the features: exp of the entropy of their normalised singular values (arXiv:2210.02885).
 
@@ -71,6 +89,7 @@ def rank_me(features: Float[Tensor, "images width"], eps: float = 1e-7) -> float
     """
     if not 0 < eps < 1:
         raise Refusal(f"eps must be above 0 and below 1, got {eps}")
+    features = at_least_float32(features)
     values = torch.linalg.svdvals(features.double()) if features.isfinite().all() else features.new_zeros(0)
     if not values.sum() > 0:
         raise Refusal(f"the effective rank needs finite features that are not all zero, got {tuple(features.shape)}")

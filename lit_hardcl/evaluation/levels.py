@@ -18,12 +18,12 @@ class SimilarityLevels(NamedTuple):
 
     Attributes:
         alpha: mean cosine of the pairs of one class.
-        beta: of the pairs of different classes, none of the two difficult.
-        gamma: of the pairs of different classes, at least one of the two difficult.
+        beta: mean over the pairs of different classes, none of the two difficult.
+        gamma: mean over the pairs of different classes, at least one of the two difficult.
         gap: gamma - beta.
         t: Welch's t of gamma's pairs against beta's. An image stands in many pairs, so the pairs are not independent:
             read it as a distance in standard errors, not as a test.
-        p_value: that belongs to t, two-sided; far too small for the same reason.
+        p_value: p-value that belongs to t, two-sided; far too small for the same reason.
         eigenvalue: λ_{k+1} of the measured similarity graph, symmetrically normalised.
     """
 
@@ -55,11 +55,11 @@ def similarity_levels(
     In float64 on the CPU. Some matrices of 8 N² bytes and an eigensolve of order N³: of a large set give a subset.
 
     Args:
-        features: one row per image.
+        features: rows, one per image.
         targets: classes; images without a label (-1) are left out of everything.
-        difficult: which images are difficult, as from `difficult_examples`. ``None``: none is, and gamma, gap, t and
-            p_value are NaN.
-        k: of λ_{k+1}, in 1..labelled images - 1; ``None``: the number of classes present.
+        difficult: whether each image is difficult, as from `difficult_examples`. ``None``: none is, and gamma, gap, t
+            and p_value are NaN.
+        k: index in λ_{k+1}, in 1..labelled images - 1; ``None``: the number of classes present.
 
     The graph's weights are the cosines between images, negative ones clipped at 0 because a weight cannot be negative,
     and 1 of an image with itself. t is NaN or infinite where the pairs of both kinds do not vary.

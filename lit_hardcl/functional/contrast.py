@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import Refusal, check_choice
+from lit_hardcl.functional.similarity import at_least_float32
 
 
 def pair_logits(
@@ -24,7 +25,7 @@ def pair_logits(
 
     Args:
         similarity: cosines.
-        difficult: which pairs are treated.
+        difficult: True where a pair is treated.
         temperature: positive and finite; from about 1e-30 to 1e30, see below.
         margin: finite; the paper's σ, positive there.
         temperature_scale: positive, may be infinite; the paper's ρ, below 1 there.
@@ -84,7 +85,7 @@ def nt_xent_rows(
     float32 or better. Infinite for an anchor without a positive.
 
     Args:
-        logits: one row per anchor.
+        logits: rows, one per anchor.
         positives: the column of each anchor's positive or, for several positives in one sum, True where a key is one.
         exclude: True where a key is in neither sum, such as the anchor itself.
     """
@@ -101,8 +102,10 @@ def dcl_rows(
 ) -> Float[Tensor, " anchors"]:
     """NT-Xent without the positive in its denominator (arXiv:2110.06848, Eq. 6): may be negative.
 
+    0 for an anchor that has no key besides its positive.
+
     Args:
-        logits: one row per anchor, which needs a key besides its positive.
+        logits: rows, one per anchor.
         positives: the column of each anchor's positive.
         exclude: True where a key does not count, such as the anchor itself.
 
@@ -112,7 +115,8 @@ def dcl_rows(
     """
     positives = positives.unsqueeze(1)
     logits = _without(logits, exclude)
-    return logits.scatter(1, positives, -torch.inf).logsumexp(dim=1) - logits.gather(1, positives).squeeze(1)
+    negatives = logits.scatter(1, positives, -torch.inf).logsumexp(dim=1)
+    return (negatives - logits.gather(1, positives).squeeze(1)).masked_fill(negatives.isneginf(), 0)
 
 
 def supcon_rows(
@@ -127,16 +131,17 @@ def supcon_rows(
     softmax (Eq. 3). With one positive both are NT-Xent.
 
     Args:
-        logits: one row per anchor.
+        logits: rows, one per anchor.
         positives: True where a key is a positive; each anchor needs one.
         exclude: True where a key does not count, such as the anchor itself.
-        form: where the mean stands.
+        form: place of the mean.
 
     Example:
         >>> rows, both = torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([[True, True, False]])
         >>> supcon_rows(rows, both), supcon_rows(rows, both, form="in")
         (tensor([1.0514]), tensor([0.9313]))
     """
+    check_choice("form", form, "out", "in")
     logits = _without(logits, exclude)
     count, total = positives.sum(dim=1).to(logits.dtype), logits.logsumexp(dim=1)
     if form == "out":
@@ -148,5 +153,5 @@ def _without(
     logits: Float[Tensor, "anchors keys"], exclude: Bool[Tensor, "anchors keys"] | None
 ) -> Float[Tensor, "anchors keys"]:
     """Float32 or better, and minus infinity where a key is excluded."""
-    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    logits = at_least_float32(logits)
     return logits if exclude is None else logits.masked_fill(exclude, -torch.inf)

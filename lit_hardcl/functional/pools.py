@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lit_hardcl.errors import Refusal, is_whole
-from lit_hardcl.functional.similarity import whole_float32
+from lit_hardcl.functional.similarity import at_least_float32, whole_float32
 
 
 @torch.no_grad()
@@ -28,7 +28,7 @@ def hardest_candidate(
         >>> hardest_candidate(torch.tensor([[[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]]]))
         tensor([2])
     """
-    pool = _at_least_float32(pool)
+    pool = at_least_float32(pool)
     present = _everywhere(pool) if present is None else present
     members = present.to(pool.dtype)
     with torch.autocast(pool.device.type, enabled=False), whole_float32():
@@ -51,10 +51,10 @@ def farthest_points(
     Ties and precision as in :func:`hardest_candidate`; no candidate comes twice.
 
     Args:
-        pool: as there.
+        pool: pool, as there.
         start: index of each pool's first point, its anchor.
-        count: how many to choose beside it; a pool in which ``present`` marks no more has no defined result.
-        present: as there.
+        count: number to choose beside it; a pool in which ``present`` marks no more has no defined result.
+        present: mask, as there.
 
     Raises:
         ValueError: unless ``1 <= count <= candidates - 1``.
@@ -64,7 +64,7 @@ def farthest_points(
         tensor([[2, 1]])
     """
     check_count(count, pool.shape[-2])
-    pool = _at_least_float32(pool)
+    pool = at_least_float32(pool)
     free = _everywhere(pool) if present is None else present
     closest = torch.full(free.shape, -torch.inf, dtype=pool.dtype, device=pool.device)
     chosen = [start]
@@ -106,7 +106,7 @@ def screen_negatives(
     counted = torch.ones_like(similarity, dtype=torch.bool) if exclude is None else ~exclude
     if share == 1:
         return counted
-    similarity = _at_least_float32(similarity)
+    similarity = at_least_float32(similarity)
     ranked, order = similarity.masked_fill(~counted, -1).sort(dim=1, descending=True, stable=True)
     reached = ranked.clamp(min=0).cumsum(dim=1)
     enough = share * reached[:, -1:] * (1 - 16 * torch.finfo(reached.dtype).eps)
@@ -127,10 +127,6 @@ def check_share(share: float) -> None:
     """Raise ``ValueError`` unless ``0 < share <= 1``."""
     if not 0 < share <= 1:
         raise Refusal(f"the share of the negatives' similarity that is kept must be in (0, 1], got {share}")
-
-
-def _at_least_float32(values: Tensor) -> Tensor:
-    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def _everywhere(pool: Tensor) -> Tensor:

@@ -8,6 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from lit_hardcl.errors import Refusal
+
 
 def cosine_similarity(
     anchors: Float[Tensor, "anchors width"],
@@ -51,4 +53,11 @@ def unit_vectors(vectors: Float[Tensor, "*rows width"]) -> Float[Tensor, "*rows 
         >>> unit_vectors(torch.tensor([3.0, 4.0]))
         tensor([0.6000, 0.8000])
     """
-    return F.normalize(vectors.to(torch.promote_types(vectors.dtype, torch.float32)), dim=-1)
+    return F.normalize(at_least_float32(vectors), dim=-1)
+
+
+def at_least_float32(values: Tensor) -> Tensor:
+    """The same numbers in float32 or better; refused if they are whole ones, which no embedding has."""
+    if not values.is_floating_point():
+        raise Refusal(f"embeddings, similarities and logits must be floating-point numbers, got {values.dtype}")
+    return values.to(torch.promote_types(values.dtype, torch.float32))

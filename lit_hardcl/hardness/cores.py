@@ -8,8 +8,9 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-from lit_hardcl.errors import SEEDS, Refusal, check_whole, is_whole
+from lit_hardcl.errors import Refusal, check_seed, is_whole
 from lit_hardcl.functional import unit_vectors
+from lit_hardcl.functional.similarity import at_least_float32
 
 
 def mean_direction(views: list[Float[Tensor, "images width"]]) -> Float[Tensor, "images width"]:
@@ -27,7 +28,7 @@ def latent_classes(features: Float[Tensor, "images width"], clusters: int, seed:
     Raises:
         ValueError: unless there are from one to as many clusters as images.
     """
-    check_whole(*SEEDS, seed=seed)
+    check_seed(seed)
     if not is_whole(clusters, 1, len(features)):
         raise Refusal(f"clusters must be from 1 to the number of images, {len(features)}, got {clusters}")
     with warnings.catch_warnings():
@@ -58,10 +59,10 @@ def select_core(
     Takes memory for the features alone, and time for the features of a class with each image chosen.
 
     Args:
-        features: one row per image, whose inner products are the similarities: of :func:`mean_direction`.
+        features: rows, one per image, whose inner products are the similarities: of :func:`mean_direction`.
         classes: a number per image: labels, or :func:`latent_classes`.
-        share: of each class, above 0 and below 1; rounded, and at least one image.
-        redundancy: from 0, each image by its similarity to the class alone, to 1.
+        share: part of each class, above 0 and below 1; rounded, and at least one image.
+        redundancy: weight from 0, each image by its similarity to the class alone, to 1.
 
     Returns:
         Rows of the chosen images, ascending. Of equally good images the first is taken.
@@ -74,7 +75,7 @@ def select_core(
         raise Refusal(f"share must be above 0 and below 1, got {share}")
     if not 0 <= redundancy <= 1:
         raise Refusal(f"redundancy must be in 0 ... 1, got {redundancy}")
-    if not (features.norm(dim=1) <= 1.001).all():
+    if not (at_least_float32(features).norm(dim=1) <= 1.001).all():
         raise Refusal("features must be averages of unit vectors, as mean_direction makes them, got a longer row")
     if (classes < 0).any():
         raise Refusal(f"every image needs a class, got {int((classes < 0).sum())} without one; cluster them")

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.profiler import record_function
 
 from lit_hardcl.distributed import Keys
+from lit_hardcl.errors import check_choice
 from lit_hardcl.functional import farthest_points, hardest_candidate
 from lit_hardcl.functional.pools import check_count
 
@@ -19,7 +20,7 @@ class HardSets(NamedTuple):
 
     Attributes:
         anchors: rows of the local candidates, view by view: row ``view * images + image``.
-        images: of each anchor, counted on this process.
+        images: image of each anchor, counted on this process.
         positives: embeddings of the hard positives, with gradient.
     """
 
@@ -47,15 +48,16 @@ def hard_sets(
         count: positives beside the anchor, the paper's λ_P.
         anchor: ``"dynamic"``: the hardest candidate; ``"fixed"``: the last one, the clean view; ``"every"``: each
             candidate in turn, so that an image has as many anchors as views.
-        labels: of the images; ``None``: self-supervised.
+        labels: classes of the images; ``None``: self-supervised.
         ranking: uniform random numbers, of which the largest of a pool are its positives, with labels after adding the
             anchor's own, modulo 1; ``None``: the farthest points are.
         gather_distributed: whether pools may hold images of other processes.
 
     Raises:
-        ValueError: unless every image has ``count`` candidates beside its anchor.
+        ValueError: if ``anchor`` is none of these, or unless every image has ``count`` candidates beside its anchor.
     """
     views, images, _ = candidates.shape
+    check_choice("anchor", anchor, "dynamic", "fixed", "every")
     check_count(count, views)
     keys = Keys(images, views, candidates.device, gather_distributed and labels is not None, fewest=1)
     rows = candidates.flatten(0, 1)

@@ -16,7 +16,7 @@ class ImageScores:
     """The newest score of every training image, and what has been accumulated towards the next.
 
     Attributes:
-        indices: of all training images, ascending.
+        indices: numbers of all training images, ascending.
         targets: their classes; -1 where unknown.
         values: their scores; NaN where there is none yet.
 

@@ -5,6 +5,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lit_hardcl.errors import Refusal
+from lit_hardcl.functional.similarity import at_least_float32
 
 
 def margins(logits: Float[Tensor, "rows classes"]) -> Float[Tensor, " rows"]:
@@ -15,7 +16,7 @@ def margins(logits: Float[Tensor, "rows classes"]) -> Float[Tensor, " rows"]:
     """
     if logits.shape[1] < 2:
         raise Refusal(f"a margin, the gap between the two largest outputs, needs two classes, got {logits.shape[1]}")
-    largest = logits.softmax(dim=1).topk(2, dim=1).values
+    largest = at_least_float32(logits).softmax(dim=1).topk(2, dim=1).values
     return largest[:, 0] - largest[:, 1]
 
 
@@ -27,9 +28,9 @@ def difficult_examples(
     So arXiv:2501.01317 (Sec. 3) finds difficult examples, by a classifier on frozen features.
 
     Args:
-        logits: of the classifier, at least two classes.
+        logits: output of the classifier, at least two classes.
         targets: classes; images without a label (-1) are not marked.
-        share: of each class, in (0, 1); rounded to whole images, at least one and never the whole class.
+        share: part of each class, in (0, 1); rounded to whole images, at least one and never the whole class.
 
     Raises:
         ValueError: if ``share`` is out of range or there are not two classes.
@@ -40,7 +41,7 @@ def difficult_examples(
     """
     if not 0 < share < 1:
         raise Refusal(f"the share of difficult examples must be in (0, 1), got {share}")
-    gaps = margins(logits.double())
+    gaps = margins(at_least_float32(logits).double())
     marked = torch.zeros_like(targets, dtype=torch.bool)
     for each in targets[targets >= 0].unique():
         images = (targets == each).nonzero().flatten()

@@ -16,9 +16,9 @@ class SelectedPairs(NamedTuple):
     """Some of this process's views as anchors, the band's keys as keys.
 
     Attributes:
-        anchors: which rows of the features the anchors are.
+        anchors: rows of the features that the anchors are.
         selected: 1 where a pair is selected, else 0; good until the next anchors are asked for.
-        rows: what they were selected from.
+        rows: rows that they were selected from.
     """
 
     anchors: slice

@@ -13,8 +13,9 @@ class Adversarial(NamedTuple):
     """What a round of the game gives.
 
     Attributes:
-        generated: one negative for each anchor, a unit vector, without gradient.
-        losses: of the generator and of the discriminator, by log name; each has its gradient in its own player alone.
+        generated: negatives, one for each anchor, a unit vector, without gradient.
+        losses: losses of the generator and of the discriminator, by log name; each has its gradient in its own player
+            alone.
         seen: numbers to watch, by log name.
     """
 
@@ -34,8 +35,8 @@ def adversarial(
     """Play one round (SPACL, ICLR 2026, Sec. 2, step 4): ``min_G max_D E log D(z+) + E log(1 - D(G(z)))``.
 
     Args:
-        generator: from embeddings and noise to unit vectors.
-        discriminator: from embeddings to logits of being a hard positive.
+        generator: network from embeddings and noise to unit vectors.
+        discriminator: network from embeddings to logits of being a hard positive.
         anchors: unit vectors; no gradient reaches them.
         positives: hard positives of each anchor; nor them.
         noise: random numbers of each anchor.

@@ -25,9 +25,9 @@ class DifficultPairLoss(RowLoss):
 
     Args:
         temperature: positive and finite.
-        pos_high: where an anchor's difficult keys begin, as a fraction of its ranked keys. ``None``: every pair; then
-            a margin cancels in the softmax, and removal leaves a constant loss.
-        pos_low: where they end; 1 or ``None``: no lower end.
+        pos_high: rank where an anchor's difficult keys begin, as a fraction of its ranked keys. ``None``: every pair;
+            then a margin cancels in the softmax, and removal leaves a constant loss.
+        pos_low: rank where they end; 1 or ``None``: no lower end.
         margin: number added to the cosine of difficult pairs.
         temperature_scale: factor of the temperature of difficult pairs; ``inf`` removes them.
         gather_distributed: whether the images of all processes are contrasted. Each must bring equally many.
@@ -81,12 +81,12 @@ class DifficultPairLoss(RowLoss):
 
         return row_losses
 
-    def of_rectangle(self, *rectangle: Tensor | None) -> Float[Tensor, ""]:
+    def of_rectangle(self, *rectangle: Tensor | None, **named: Tensor | None) -> Float[Tensor, ""]:
         """The loss of any anchors and keys, such as a queue's; arguments as in :class:`~lit_hardcl.losses.Rectangle`.
 
         By the fast path, which a test holds equal to the formula; by the formula itself where a subclass has another.
         """
-        given = Rectangle(*rectangle)  # type: ignore[arg-type]
+        given = Rectangle(*rectangle, **named)  # type: ignore[arg-type]
         if type(self).formula is not DifficultPairLoss.formula:
             if given.anchor_features is None:
                 given = replace(given, anchor_features=given.anchors, key_features=given.keys)
@@ -108,4 +108,4 @@ class DifficultPairLoss(RowLoss):
         anchors, keys = rectangle.anchor_features, rectangle.key_features
         if anchors is None:
             anchors, keys = rectangle.anchors, rectangle.keys
-        return DifficultRows(anchors, keys, rectangle.own, self.pos_high, self.pos_low)
+        return DifficultRows(anchors, keys, rectangle.own, self.pos_high, self.pos_low, rectangle.same_image)

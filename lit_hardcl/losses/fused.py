@@ -37,7 +37,7 @@ def fused_nt_xent(
         chunk_size: anchors at a time; ``None`` as there.
     """
     with torch.autocast(rectangle.anchors.device.type, enabled=False), whole_float32():
-        sides = *as_asked(rectangle.anchors, rectangle.keys), rectangle.positives, rectangle.own
+        sides = *as_asked(rectangle.anchors, rectangle.keys), rectangle
         return _NTXent.apply(*sides, difficult, temperature, margin, temperature_scale, chunk_size)
 
 
@@ -49,14 +49,14 @@ class _NTXent(torch.autograd.Function):
         ctx: Any,
         projections: Tensor,
         other_projections: Tensor | None,
-        positives: Tensor,
-        own: Tensor | None,
+        rectangle: Rectangle,
         difficult: DifficultRows | None,
         temperature: float,
         margin: float,
         temperature_scale: float,
         chunk_size: int | None,
     ) -> Tensor:
+        positives, own = rectangle.positives, rectangle.own
         anchors = unit_vectors(projections)
         keys = anchors if other_projections is None else unit_vectors(other_projections)
         to_anchors = torch.zeros_like(anchors) if ctx.needs_input_grad[0] else None
@@ -66,7 +66,8 @@ class _NTXent(torch.autograd.Function):
         treated = 1 / temperature_scale - 1
         is_large = max(1, (1 + abs(margin)) / temperature_scale) / temperature > LARGEST_LOGIT
         parts = list(chunks(anchors, len(keys), chunk_size))
-        is_symmetric = other_projections is None and difficult is None and not is_large and len(parts) == 1
+        is_plain = difficult is None and rectangle.key_images is None
+        is_symmetric = other_projections is None and is_plain and not is_large and len(parts) == 1
 
         losses = anchors.new_empty(len(anchors), 1)
         space = anchors.new_empty(parts[0][1] if parts else 0, len(keys))
@@ -79,6 +80,8 @@ class _NTXent(torch.autograd.Function):
                 logits.add_(marks, alpha=margin / (temperature * temperature_scale))
             if own is not None:
                 logits.scatter_(1, own[first:last, None], -torch.inf)
+            if (same_image := rectangle.same_image(slice(first, last))) is not None:
+                logits.masked_fill_(same_image, -torch.inf)
             if is_large:
                 logits.sub_(logits.amax(dim=1, keepdim=True))
             losses[first:last] = -logits.gather(1, positive)
@@ -111,7 +114,7 @@ class _NTXent(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:
         roots, gradients = ctx.saved_tensors[:2], ctx.saved_tensors[2:]
-        return *final_gradients(roots, gradients, outer[0]), *(None,) * 7
+        return *final_gradients(roots, gradients, outer[0]), *(None,) * 6
 
 
 def _through_lengths(gradient: Tensor | None, unit: Tensor, vectors: Tensor | None) -> None:

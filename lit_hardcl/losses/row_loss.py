@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.profiler import record_function
 
+from lit_hardcl.contract import check_targets
 from lit_hardcl.distributed import Keys
 from lit_hardcl.errors import Refusal
 from lit_hardcl.functional.contrast import check_treatment
@@ -26,6 +27,9 @@ class Rectangle:
         key_features: the same of the keys; ``None`` where ``keys`` is.
         anchor_targets: classes, -1 where unknown; ``None``: not known.
         key_targets: the same of the keys; ``None`` where ``keys`` is.
+        anchor_images: number of each anchor's image, -1 where unknown. A key of this image that is not its positive,
+            such as an older one in a queue, is no key of its. ``None``: not known.
+        key_images: the same of the keys, -1 where unknown or never to be left out.
     """
 
     anchors: Float[Tensor, "anchors dim"]
@@ -36,25 +40,38 @@ class Rectangle:
     key_features: Float[Tensor, "keys width"] | None = None
     anchor_targets: Int[Tensor, " anchors"] | None = None
     key_targets: Int[Tensor, " keys"] | None = None
+    anchor_images: Int[Tensor, " anchors"] | None = None
+    key_images: Int[Tensor, " keys"] | None = None
 
     def exclude(
         self, similarity: Float[Tensor, "some_anchors keys"], rows: slice
     ) -> Bool[Tensor, "some_anchors keys"] | None:
-        """True at each anchor itself; ``None`` if it is not among the keys."""
-        if self.own is None:
+        """True at each anchor itself and at other keys of its image; ``None`` if there are none to be known."""
+        if (same := self.same_image(rows)) is None:
+            if self.own is None:
+                return None
+            same = torch.zeros_like(similarity, dtype=torch.bool)
+        return same if self.own is None else same.scatter_(1, self.own[rows].unsqueeze(1), True)
+
+    def same_image(self, rows: slice) -> Bool[Tensor, "some_anchors keys"] | None:
+        """True at each anchor's keys that show its image, but for its positive; ``None`` if images are not known."""
+        if self.anchor_images is None or self.key_images is None:
             return None
-        return torch.zeros_like(similarity, dtype=torch.bool).scatter_(1, self.own[rows].unsqueeze(1), True)
+        images = self.anchor_images[rows].unsqueeze(1)
+        same = images.masked_fill(images < 0, -2) == self.key_images  # -1 is nobody's
+        return same.scatter_(1, self.positives[rows].unsqueeze(1), False)
 
     def same_label(
         self, similarity: Float[Tensor, "some_anchors keys"], rows: slice
     ) -> Bool[Tensor, "some_anchors keys"]:
-        """True at each anchor's positive and at every key of its label, itself excepted."""
+        """True at each anchor's positive and at every key of its label that is not excluded."""
         if self.anchor_targets is None:
             raise Refusal("a loss of labels needs targets, got none")
         targets = self.anchor_targets[rows].unsqueeze(1)
         same = (targets == (self.anchor_targets if self.key_targets is None else self.key_targets)) & (targets >= 0)
         same = same.scatter(1, self.positives[rows].unsqueeze(1), True)
-        return same if self.own is None else same.scatter_(1, self.own[rows].unsqueeze(1), False)
+        exclude = self.exclude(similarity, rows)
+        return same if exclude is None else same & ~exclude
 
 
 class RowLoss(nn.Module):
@@ -137,12 +154,15 @@ class RowLoss(nn.Module):
         key_features: Float[Tensor, "keys width"] | None = None,
         anchor_targets: Int[Tensor, " anchors"] | None = None,
         key_targets: Int[Tensor, " keys"] | None = None,
+        anchor_images: Int[Tensor, " anchors"] | None = None,
+        key_images: Int[Tensor, " keys"] | None = None,
     ) -> Float[Tensor, ""]:
         """The loss of any anchors and keys, such as a queue's; arguments as in :class:`Rectangle`."""
         given = (anchors, keys, positives, own, anchor_features, key_features, anchor_targets, key_targets)
         if self.uses_features and anchor_features is None:
             raise Refusal(f"{type(self).__name__} uses features, got none: give h0 and h1")
-        loss = by_rows(anchors, keys, self.formula(Rectangle(*given)), self.chunk_size)
+        rectangle = Rectangle(*given, anchor_images, key_images)
+        loss = by_rows(anchors, keys, self.formula(rectangle), self.chunk_size)
         return nan_unless_finite(loss, anchor_features, key_features)
 
     def extra_repr(self) -> str:
@@ -160,5 +180,7 @@ def _check_views(z0: Tensor, z1: Tensor, h0: Tensor | None, h1: Tensor | None, t
         raise Refusal("features must be given for both views or for neither, got one of h0 and h1")
     if h0 is not None and h1 is not None and not len(h0) == len(h1) == len(z0):
         raise Refusal(f"features must belong to the {len(z0)} projections, got {len(h0)} and {len(h1)} rows")
+    if targets is not None:
+        check_targets(targets)
     if targets is not None and len(targets) != len(z0):
         raise Refusal(f"targets must belong to the {len(z0)} projections, got {len(targets)}")

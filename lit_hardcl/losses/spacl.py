@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.profiler import record_function
 
 from lit_hardcl import distributed
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import Refusal, check_choice
 from lit_hardcl.functional import nt_xent_rows, screen_negatives, unit_vectors
 from lit_hardcl.functional.contrast import check_treatment
 from lit_hardcl.functional.pools import check_share
@@ -24,7 +24,7 @@ class SPACLLoss(nn.Module):
     Args:
         temperature: positive and finite.
         screening_share: the paper's λ_Q, in (0, 1]; 1 keeps every negative.
-        screening_similarity: what is summed, never negative. ``"exp"``: exp(cosine / temperature), so that what is
+        screening_similarity: term that is summed, never negative. ``"exp"``: exp(cosine / temperature), so that what is
             dropped is a share of the loss's own sum. ``"linear"``: (1 + cosine) / 2, which drops less.
         gather_distributed: whether the negatives of all processes count. Each must bring equally many.
 
@@ -47,8 +47,7 @@ class SPACLLoss(nn.Module):
         super().__init__()
         check_treatment(temperature, margin=0.0, temperature_scale=1.0)
         check_share(screening_share)
-        if screening_similarity not in ("exp", "linear"):
-            raise Refusal(f"screening_similarity must be 'exp' or 'linear', got {screening_similarity!r}")
+        check_choice("screening_similarity", screening_similarity, "exp", "linear")
         self.temperature = temperature
         self.screening_share = screening_share
         self.screening_similarity = screening_similarity
@@ -66,11 +65,11 @@ class SPACLLoss(nn.Module):
 
         Args:
             anchors: this process's, of any length.
-            positives: of each anchor.
-            negatives: of this process; shared by all anchors.
+            positives: projections of each anchor's positives.
+            negatives: projections of this process; shared by all anchors.
             labels: an anchor is not contrasted with negatives of its own label, such as views of the same image. If
                 processes are gathered, labels must have one meaning on all of them. ``None``: with every negative.
-            negative_labels: of the negatives; both or neither.
+            negative_labels: labels of the negatives; both or neither.
 
         Raises:
             ValueError: if shapes do not match, only one kind of labels is given, or there is no negative.

@@ -4,7 +4,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import check_choice
 from lit_hardcl.functional import supcon_rows
 from lit_hardcl.losses.row_loss import Rectangle, RowLoss
 from lit_hardcl.losses.rows import RowFormula
@@ -17,10 +17,10 @@ class SupConLoss(RowLoss):
 
     Args:
         temperature: positive and finite.
-        form: where the mean over the positives stands: ``"out"``, outside the logarithm (Eq. 2), which the paper
+        form: place where the mean over the positives stands: ``"out"``, outside the logarithm (Eq. 2), which the paper
             prefers, or ``"in"`` it (Eq. 3).
-        gather_distributed: as in :class:`RowLoss`.
-        chunk_size: as there.
+        gather_distributed: switch, as in :class:`RowLoss`.
+        chunk_size: number, as there.
 
     Raises:
         Refusal: if a setting breaks its rule; in training, without targets.
@@ -40,8 +40,7 @@ class SupConLoss(RowLoss):
         gather_distributed: bool = True,
         chunk_size: int | None = None,
     ) -> None:
-        if form not in ("out", "in"):
-            raise Refusal(f"form must be 'out' or 'in', got {form!r}")
+        check_choice("form", form, "out", "in")
         super().__init__(temperature, gather_distributed, chunk_size)
         self.form = form
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import resnet
 
-from lit_hardcl.errors import Refusal, check_whole
+from lit_hardcl.errors import Refusal, check_choice, check_whole
 
 _STAGES: dict[int, tuple[type[nn.Module], list[int]]] = {
     10: (resnet.BasicBlock, [1, 1, 1, 1]),
@@ -37,8 +37,7 @@ class ResNet(resnet.ResNet):
     ) -> None:
         if depth not in _STAGES:
             raise Refusal(f"depth must be one of {sorted(_STAGES)}, got {depth}")
-        if stem not in ("small", "imagenet"):
-            raise Refusal(f"stem must be 'small' or 'imagenet', got {stem!r}")
+        check_choice("stem", stem, "small", "imagenet")
         check_whole(1, width=width, in_channels=in_channels)
         block, blocks = _STAGES[depth]
         with torch.device("meta"):  # for torchvision's structure only: every layer with weights is made anew below
@@ -96,10 +95,11 @@ _IMAGE_SHAPES = [(3, 32, 32), (1, 32, 32), (1, 28, 28), (3, 224, 224), (1, 224, 
 
 
 @torch.no_grad()
-def feature_width(backbone: nn.Module) -> int:
+def feature_width(backbone: nn.Module, head: nn.Module | None = None) -> int:
     """How many numbers ``backbone`` gives for an image, flattened.
 
-    Its attribute ``num_features`` says so, as in timm; otherwise black images of the usual shapes (32, 28, 64, 96 and
+    Its attribute ``num_features`` says so, as in timm, or the first linear layer of the head that takes them; otherwise
+    black images of the usual shapes (32, 28, 64, 96 and
     224 pixels, colour and grey) are tried. The backbone is left as it was.
 
     Raises:
@@ -111,6 +111,9 @@ def feature_width(backbone: nn.Module) -> int:
     """
     if isinstance(getattr(backbone, "num_features", None), int):
         return int(backbone.num_features)  # type: ignore[arg-type]
+    for layer in () if head is None else head.modules():
+        if isinstance(layer, nn.Linear) and layer.in_features:
+            return layer.in_features
     first = next(backbone.parameters(), torch.empty(0))
     for shape in _IMAGE_SHAPES:
         trial = copy.deepcopy(backbone).eval()
@@ -118,5 +121,6 @@ def feature_width(backbone: nn.Module) -> int:
             return trial(torch.zeros(2, *shape, dtype=first.dtype, device=first.device)).flatten(1).shape[1]
     raise Refusal(
         f"the backbone {type(backbone).__name__} takes no image of the shapes {_IMAGE_SHAPES}: give it an attribute "
-        "`num_features`, the number of features it returns for an image, or pass a projection_head"
+        "`num_features`, the number of features it returns for an image, or pass a projection_head that begins with a "
+        "linear layer"
     )

@@ -51,8 +51,8 @@ class Generator(nn.Module):
     """From an anchor's embedding and noise to a unit vector: an adversarial negative (SPACL, Sec. 2, step 4).
 
     Args:
-        dim: of the embeddings.
-        noise_features: how many random numbers it takes for each embedding.
+        dim: width of the embeddings.
+        noise_features: number of random numbers it takes for each embedding.
         hidden_features: width of its two hidden layers.
 
     Raises:
@@ -77,7 +77,7 @@ class Discriminator(nn.Module):
     """From an embedding to the logit of its being a hard positive, not a generated one (SPACL, Sec. 2, step 4).
 
     Args:
-        dim: of the embeddings.
+        dim: width of the embeddings.
         hidden_features: width of its two hidden layers.
 
     Raises:

@@ -13,7 +13,7 @@ def load_backbone(backbone: nn.Module, state: Mapping[str, Tensor], prefix: str 
     Args:
         backbone: takes the weights.
         state: names and tensors; those without the prefix, such as a projection head's, are left out.
-        prefix: such as ``backbone.`` or ``module.encoder.``; None to find the one that fits.
+        prefix: beginning of names, such as ``backbone.`` or ``module.encoder.``; None to find the one that fits.
 
     Raises:
         ValueError: naming what is missing, left over or of another shape, or if several prefixes fit.

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.optim import SGD
 from torch.profiler import record_function
 
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import check_choice
 from lit_hardcl.losses import RowLoss
 from lit_hardcl.modules.method import Method, Objective, OptimizerCallable, SchedulerCallable
 from lit_hardcl.schedules import WarmupCosine
@@ -19,12 +19,12 @@ class Contrastive(Method):
     Args:
         backbone: any module from images to features; what it returns is flattened.
         criterion: loss of projections, features and targets of two views, ``criterion(z0, z1, h0, h1, targets)``.
-        projection_head: from features to projections; ``None``: a :class:`~lit_hardcl.models.ProjectionHead` as wide
-            as the features, to 128 dims.
-        select_by: what ranks the pairs: backbone ``"features"``, as in arXiv:2501.01317, or ``"projections"`` (its
+        projection_head: network from features to projections; ``None``: a :class:`~lit_hardcl.models.ProjectionHead` as
+            wide as the features, to 128 dims.
+        select_by: rows that rank the pairs: backbone ``"features"``, as in arXiv:2501.01317, or ``"projections"`` (its
             Table 7).
-        optimizer: from parameters to an optimizer.
-        scheduler: from an optimizer to a learning-rate scheduler, stepped with every optimizer step.
+        optimizer: function from parameters to an optimizer.
+        scheduler: function from an optimizer to a learning-rate scheduler, stepped with every optimizer step.
 
     Raises:
         Refusal: if a setting breaks its rule; in training, unless images have two views.
@@ -39,8 +39,7 @@ class Contrastive(Method):
         optimizer: OptimizerCallable = lambda params: SGD(params, lr=0.1, momentum=0.9, weight_decay=5e-4),
         scheduler: SchedulerCallable | None = WarmupCosine,
     ) -> None:
-        if select_by not in ("features", "projections"):
-            raise Refusal(f"select_by must be 'features' or 'projections', got {select_by!r}")
+        check_choice("select_by", select_by, "features", "projections")
         super().__init__(backbone, projection_head, optimizer, scheduler)
         self.criterion = criterion
         self.select_by = select_by

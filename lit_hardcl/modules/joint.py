@@ -14,7 +14,7 @@ class Joint(Optimizer):
     """One optimizer made of parts, which are stepped together; its groups of parameters are theirs.
 
     Args:
-        parts: of parameters that no two of them share.
+        parts: optimizers of parameters that no two of them share.
     """
 
     def __init__(self, parts: Sequence[Optimizer]) -> None:

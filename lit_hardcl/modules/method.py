@@ -1,5 +1,6 @@
 """What every method is: an encoder, the one training step, its optimizer; a method brings the objective."""
 
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -24,7 +25,7 @@ class Objective(NamedTuple):
 
     Attributes:
         loss: whose gradient is taken, and which is logged as ``train_loss``.
-        features: one row per view and image that passed the backbone, view by view.
+        features: rows, one per view and image that passed the backbone, view by view.
         logged: further numbers, by name.
     """
 
@@ -44,11 +45,23 @@ class Method(Safeguarded):
 
     Args:
         backbone: any module from images to features; what it returns is flattened.
-        projection_head: from features to projections; ``None``: a :class:`~lit_hardcl.models.ProjectionHead` as wide
-            as the features, to 128 dims.
-        optimizer: from parameters to an optimizer.
-        scheduler: from an optimizer to a learning-rate scheduler, stepped with every optimizer step.
+        projection_head: network from features to projections; ``None``: a :class:`~lit_hardcl.models.ProjectionHead` as
+            wide as the features, to 128 dims.
+        optimizer: function from parameters to an optimizer.
+        scheduler: function from an optimizer to a learning-rate scheduler, stepped with every optimizer step.
+
+    Attributes:
+        indices: numbers of the present training step's images, for an objective that meets them again; ``None``: the
+            batch did not say.
     """
+
+    def __init_subclass__(cls, **settings: Any) -> None:
+        """Give functions that are defaults a name in their class, by which a module goes to other processes."""
+        super().__init_subclass__(**settings)
+        for name, argument in inspect.signature(cls.__init__).parameters.items() if "__init__" in vars(cls) else ():
+            if getattr(argument.default, "__name__", None) == "<lambda>":
+                argument.default.__qualname__ = f"{cls.__qualname__}.default_{name}"
+                setattr(cls, f"default_{name}", staticmethod(argument.default))
 
     def __init__(
         self,
@@ -60,6 +73,7 @@ class Method(Safeguarded):
         super().__init__()
         self.backbone = backbone
         self.projection_head = ProjectionHead(feature_width(backbone)) if projection_head is None else projection_head
+        self.indices: Tensor | None = None
         self.optimizer = optimizer
         self.scheduler = scheduler
 
@@ -67,8 +81,8 @@ class Method(Safeguarded):
         """Backbone features of views, before any head: one row per view and image, view by view.
 
         Args:
-            views: of each image, as the data module gives them.
-            backbone: in place of the module's own, such as a slow copy of it.
+            views: views of each image, as the data module gives them.
+            backbone: network in place of the module's own, such as a slow copy of it.
         """
         inputs = torch.cat(views)
         inputs = inputs.to(self.dtype) if inputs.is_floating_point() else inputs  # numbers of words stay whole
@@ -84,12 +98,12 @@ class Method(Safeguarded):
 
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
         """Take the objective's loss, watch and log it."""
-        views, targets, indices = unpack(batch)
+        views, targets, self.indices = unpack(batch)
         loss, features, logged = self.objective(views, targets, batch_idx)
         self.watch(loss)
         self.log("train_loss", loss, prog_bar=True, sync_dist=True, batch_size=len(targets))
         self.log_dict(logged, sync_dist=True, batch_size=len(targets))
-        return {"loss": loss, **step_output(features, targets, indices, views=len(features) // len(targets))}
+        return {"loss": loss, **step_output(features, targets, self.indices, views=len(features) // len(targets))}
 
     def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
         """Features of the clean view, for callbacks."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 from torch.optim import SGD
 from torch.profiler import record_function
@@ -32,20 +32,24 @@ class MomentumContrast(Method):
 
     Args:
         backbone: any module from images to features; what it returns is flattened.
-        criterion: with ``of_rectangle``, such as every :class:`~lit_hardcl.losses.RowLoss` that needs no targets.
-        projection_head: from features to projections; ``None``: a :class:`~lit_hardcl.models.ProjectionHead` as wide
-            as the features, to 128 dims.
-        queue_size: how many earlier keys are kept, at least 0; what is not filled yet does not count. Fewer than the
-            views of an epoch, or an image's own earlier keys are among its negatives.
+        criterion: loss with ``of_rectangle``, such as every :class:`~lit_hardcl.losses.RowLoss` that needs no targets.
+        projection_head: network from features to projections; ``None``: a :class:`~lit_hardcl.models.ProjectionHead` as
+            wide as the features, to 128 dims.
+        queue_size: number of earlier keys that are kept, at least 0; what is not filled yet does not count. With more
+            than the views of an epoch, an image meets its own earlier keys: ``own_keys_in_queue``, which is logged, is
+            their share of the pairs of queries and queued keys.
         momentum: share of the old weights that the slow encoder keeps at an optimizer step, in [0, 1). Long trainings
             on ImageNet take 0.999 (arXiv:1911.05722, Sec. 4.1); short ones need less.
-        optimizer: from parameters to an optimizer.
-        scheduler: from an optimizer to a learning-rate scheduler, stepped with every optimizer step.
+        optimizer: function from parameters to an optimizer.
+        scheduler: function from an optimizer to a learning-rate scheduler, stepped with every optimizer step.
+        mask_own: whether an image's own earlier keys are left out, of the ranking and of the sum; known by the batches'
+            indices. Otherwise they are negatives.
 
     Raises:
         Refusal: if a number breaks its rule; in training, unless images have two views.
     """
 
+    queued_indices: Tensor
     queued_projections: Tensor
     queued_features: Tensor
 
@@ -58,6 +62,7 @@ class MomentumContrast(Method):
         momentum: float = 0.99,
         optimizer: OptimizerCallable = lambda params: SGD(params, lr=0.1, momentum=0.9, weight_decay=5e-4),
         scheduler: SchedulerCallable | None = WarmupCosine,
+        mask_own: bool = True,
     ) -> None:
         check_whole(0, queue_size=queue_size)
         check_momentum(momentum)
@@ -65,18 +70,19 @@ class MomentumContrast(Method):
             raise Refusal(f"a queue holds no targets, which {type(criterion).__name__} needs: take Contrastive")
         super().__init__(backbone, projection_head, optimizer, scheduler)
         self.criterion = criterion
-        width = feature_width(backbone)
+        width = feature_width(backbone, projection_head)
         self.key_backbone, self.key_head = momentum_copy(self.backbone), momentum_copy(self.projection_head)
         self.register_buffer("queued_projections", torch.zeros(queue_size, output_width(self.projection_head, width)))
         self.register_buffer("queued_features", torch.zeros(queue_size, width))
-        self.momentum = momentum
+        self.register_buffer("queued_indices", torch.full((queue_size,), -1))
+        self.momentum, self.mask_own = momentum, mask_own
         self._enqueued = 0
 
     def setup(self, stage: str) -> None:
         """Refuse a precision that the slow encoder would stand still in, and queues that differ between processes."""
         check_precision(self.trainer.precision)
         processes = self.trainer.world_size
-        if processes > 1 and not self.criterion.gather_distributed:
+        if processes > 1 and len(self.queued_indices) and not self.criterion.gather_distributed:
             raise Refusal(
                 f"the queue of {processes} processes needs a criterion with gather_distributed, got one without"
             )
@@ -84,27 +90,48 @@ class MomentumContrast(Method):
     def objective(self, views: list[Tensor], targets: Int[Tensor, " batch"], batch_idx: int) -> Objective:
         """Contrast the queries with the keys, and queue the keys."""
         self.check_two(views)
-        return Objective(*self.contrast(torch.cat(views)), {})
+        size = len(self.queued_indices)
+        logged = {"own_keys_in_queue": self._own_share(self.indices)} if size and self.indices is not None else {}
+        return Objective(*self.contrast(views, self.indices), logged)
 
     def contrast(
-        self, images: Float[Tensor, "queries channels rows columns"]
+        self, views: list[Tensor] | Shaped[Tensor, "queries *image"], indices: Int[Tensor, " images"] | None = None
     ) -> tuple[Float[Tensor, ""], Float[Tensor, "queries width"]]:
-        """Loss and features of queries, which stand view by view; their keys go to the queue."""
-        everybody = Keys(len(images) // 2, 2, images.device, self.criterion.gather_distributed)
+        """Loss and features of queries; their keys go to the queue.
+
+        Args:
+            views: two of each image; as one tensor, they stand view by view.
+            indices: numbers of the images; ``None``: not known, so that none is found again in the queue.
+        """
+        views = list(views.chunk(2)) if isinstance(views, Tensor) else views
         with record_function("forward"):
-            features = self.encode([images])
+            features = self.encode(views)
             queries = self.projection_head(features)
             with torch.no_grad():
-                of_queries = self.encode([images], self.key_backbone)
+                of_queries = self.encode(views, self.key_backbone)
                 rows = [unit_vectors(self.key_head(of_queries)), unit_vectors(of_queries)]
+        everybody = Keys(len(features) // 2, 2, features.device, self.criterion.gather_distributed)
         gathered = [everybody.of(row) for row in rows]
-        filled = min(self._enqueued, len(self.queued_features))
+        filled = self._filled
         queues = self.queued_projections[:filled], self.queued_features[:filled]
         keys, key_features = (
             torch.cat([row, queue.to(row.dtype)]) for row, queue in zip(gathered, queues, strict=True)
         )
-        loss = self.criterion.of_rectangle(queries, keys, everybody.positives, everybody.own, rows[1], key_features)
-        self._enqueue(*(everybody.in_turn(row) for row in gathered))
+        images = torch.full_like(everybody.own, -1) if indices is None else indices.repeat(2)
+        named = {}
+        # On a CPU, where a look does not wait, only if there are some. Of the batch itself no key is left out.
+        if (
+            self.mask_own
+            and filled
+            and indices is not None
+            and (images.device.type != "cpu" or self._own_share(indices))
+        ):
+            of_batch = images.new_full((len(keys) - filled,), -1)
+            named = {"anchor_images": images, "key_images": torch.cat([of_batch, self.queued_indices[:filled]])}
+        given = (queries, keys, everybody.positives, everybody.own, rows[1], key_features)
+        loss = self.criterion.of_rectangle(*given, **named)
+        if len(self.queued_indices):
+            self._enqueue(*(everybody.in_turn(row) for row in [*gathered, everybody.of(images)]))
         return loss, features
 
     def optimizer_step(self, *arguments: Any, **settings: Any) -> None:
@@ -121,16 +148,43 @@ class MomentumContrast(Method):
         """Go on queueing behind the newest key."""
         self._enqueued = int(state)
 
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """As every method's; a queue of an earlier version does not know whose its keys are."""
+        self._fill_indices(checkpoint.get("state_dict", {}), "")
+        super().on_load_checkpoint(checkpoint)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
+        self._fill_indices(state_dict, prefix)
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
+
+    def _fill_indices(self, state: dict[str, Any], prefix: str) -> None:
+        if f"{prefix}queued_features" in state:
+            state.setdefault(f"{prefix}queued_indices", torch.full_like(self.queued_indices, -1))
+
+    @property
+    def _filled(self) -> int:
+        return min(self._enqueued, len(self.queued_indices))
+
+    def _own_share(self, indices: Int[Tensor, " images"]) -> Float[Tensor, ""]:
+        """Of the pairs of these images and the queued keys, the share that is of one image."""
+        queued = self.queued_indices[: self._filled].sort().values
+        found = torch.searchsorted(queued, indices, right=True) - torch.searchsorted(queued, indices)
+        return (found * (indices >= 0)).sum() / max(1, len(indices) * len(queued))
+
     @torch.no_grad()
-    def _enqueue(self, projections: Float[Tensor, "keys dim"], features: Float[Tensor, "keys width"]) -> None:
+    def _enqueue(
+        self,
+        projections: Float[Tensor, "keys dim"],
+        features: Float[Tensor, "keys width"],
+        indices: Int[Tensor, " keys"],
+    ) -> None:
         """Replace the oldest keys; in a ring, so that any number fits any size."""
-        size = len(self.queued_features)
-        if size == 0:
-            return
+        size = len(self.queued_indices)
         kept = min(size, len(features))
         self._enqueued += len(features)
         places = torch.arange(self._enqueued - kept, self._enqueued, device=features.device) % size
-        for queue, rows in ((self.queued_projections, projections), (self.queued_features, features)):
+        queues = self.queued_projections, self.queued_features, self.queued_indices
+        for queue, rows in zip(queues, (projections, features, indices), strict=True):
             queue[places] = rows[-kept:].to(queue.dtype)
 
 
@@ -140,15 +194,16 @@ class MoCo(MomentumContrast):
     Args:
         backbone: any module from images to features; what it returns is flattened.
         temperature: positive and finite.
-        projection_head: from features to projections; ``None``: a :class:`~lit_hardcl.models.ProjectionHead` as wide
-            as the features, to 128 dims.
-        queue_size: how many earlier keys are kept, at least 0.
+        projection_head: network from features to projections; ``None``: a :class:`~lit_hardcl.models.ProjectionHead` as
+            wide as the features, to 128 dims.
+        queue_size: number of earlier keys that are kept, at least 0.
         momentum: share of the old weights that the slow encoder keeps at an optimizer step, in [0, 1).
         margin: number added to the cosine of difficult pairs.
         temperature_scale: factor of the temperature of difficult pairs; ``inf`` removes them.
-        pos_high: where a query's band begins among its ranked keys, as a fraction; ``None``: every pair.
-        pos_low: where it ends.
-        settings: ``optimizer`` and ``scheduler`` of :class:`MomentumContrast`.
+        pos_high: rank where a query's band begins among its ranked keys, as a fraction; ``None``: every pair.
+        pos_low: rank where it ends.
+        gather_distributed: whether the images of all processes are contrasted, which a queue needs.
+        settings: ``optimizer``, ``scheduler`` and ``mask_own`` of :class:`MomentumContrast`.
 
     Raises:
         Refusal: if a number breaks its rule; in training, unless images have two views.
@@ -165,7 +220,8 @@ class MoCo(MomentumContrast):
         temperature_scale: float = 1.0,
         pos_high: float | None = None,
         pos_low: float | None = None,
+        gather_distributed: bool = True,
         **settings: Any,
     ) -> None:
-        criterion = DifficultPairLoss(temperature, pos_high, pos_low, margin, temperature_scale)
+        criterion = DifficultPairLoss(temperature, pos_high, pos_low, margin, temperature_scale, gather_distributed)
         super().__init__(backbone, criterion, projection_head, queue_size, momentum, **settings)

@@ -15,13 +15,13 @@ class DifficultPairSimCLR(Contrastive):
     Args:
         backbone: any module from images to features; what it returns is flattened.
         temperature: positive and finite.
-        projection_head: from features to projections; ``None``: a :class:`~lit_hardcl.models.ProjectionHead` as wide
-            as the features, to 128 dims.
+        projection_head: network from features to projections; ``None``: a :class:`~lit_hardcl.models.ProjectionHead` as
+            wide as the features, to 128 dims.
         margin: number added to the cosine of difficult pairs (Eq. 14).
         temperature_scale: factor of the temperature of difficult pairs (Eq. 15); ``inf`` removes them (Eq. 13).
-        pos_high: where an anchor's difficult keys begin among its ranked keys, as a fraction (Eq. 12); ``None``: every
-            pair. Then a margin cancels in the softmax, and removal leaves nothing to learn.
-        pos_low: where they end.
+        pos_high: rank where an anchor's difficult keys begin among its ranked keys, as a fraction (Eq. 12); ``None``:
+            every pair. Then a margin cancels in the softmax, and removal leaves nothing to learn.
+        pos_low: rank where they end.
         gather_distributed: whether the images of all processes are contrasted.
         settings: ``select_by``, ``optimizer`` and ``scheduler`` of :class:`~lit_hardcl.modules.Contrastive`.
 

@@ -3,18 +3,21 @@
 import io
 import math
 import os
+from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import IO, Any
 
 import lightning.pytorch as pl
 import torch
 from jaxtyping import Float
+from lightning.fabric.utilities.cloud_io import _load
 from torch import Tensor
 
 from lit_hardcl.distributed import sum_across
 from lit_hardcl.earlier import renewed
 from lit_hardcl.errors import Refusal
 from lit_hardcl.models import misfit
+from lit_hardcl.trust import check_arguments, check_named
 
 _LOOSELY = ContextVar("strict=False was asked for", default=False)  # Lightning asks the module without telling it
 
@@ -83,15 +86,44 @@ class Safeguarded(pl.LightningModule):
             raise Refusal(f"the checkpoint does not fit this {type(self).__name__}: {wrong}")
 
     @classmethod
-    def load_from_checkpoint(cls, checkpoint_path: Any, *arguments: Any, **settings: Any) -> Any:
-        """As Lightning's, also for checkpoints whose options are spelt as in an earlier version."""
-        if isinstance(checkpoint_path, (str, os.PathLike)) and os.path.isfile(checkpoint_path):  # not an address
-            checkpoint_path = _in_todays_spelling(checkpoint_path, settings.get("weights_only"))
+    def load_from_checkpoint(
+        cls, checkpoint_path: Any, *arguments: Any, trusted: Iterable[str] = (), **settings: Any
+    ) -> Any:
+        """As Lightning's, also for checkpoints whose options are spelt as in an earlier version.
+
+        Nothing is imported or built but classes of this library, torch, torchvision, timm, this class's own package and
+        those ``trusted``: a checkpoint of a stranger runs no code of his, unless ``weights_only=False`` lets it.
+
+        Raises:
+            Refusal: naming what the checkpoint would have imported.
+        """
+        settings["weights_only"] = settings.get("weights_only") is not False
+        checkpoint_path = cls._safely(checkpoint_path, trusted, settings)
         token = _LOOSELY.set(settings.get("strict") is False)
         try:
             return super().load_from_checkpoint(checkpoint_path, *arguments, **settings)
         finally:
             _LOOSELY.reset(token)
+
+    @classmethod
+    def _safely(cls, path: Any, trusted: Iterable[str], settings: dict[str, Any]) -> Any | IO[bytes]:
+        """The checkpoint's path or, if its options need another spelling, the checkpoint with it, as an open file."""
+        checkpoint = _load(path, "cpu", weights_only=settings["weights_only"])
+        options = checkpoint.get("hyper_parameters") if isinstance(checkpoint, dict) else None
+        if isinstance(new := renewed(options), dict) and settings["weights_only"]:
+            own = (*trusted, cls.__module__.split(".")[0])
+            name, arguments = new.get("_class_path"), {key: new[key] for key in new.keys() - settings if key[:1] != "_"}
+            if isinstance(name, str):
+                check_named({"class_path": name, "init_args": arguments}, cls, "the checkpoint's model", own)
+            else:
+                check_arguments(cls, arguments, "the checkpoint's model", own)
+        if new == options and isinstance(path, (str, os.PathLike)) and os.path.isfile(path):
+            return path
+        if new != options:
+            checkpoint["hyper_parameters"] = new
+        torch.save(checkpoint, file := io.BytesIO())
+        file.seek(0)
+        return file
 
     def _stop_if_failed(self) -> None:
         if self._failed_at.isfinite():
@@ -100,14 +132,3 @@ class Safeguarded(pl.LightningModule):
                 "ends here, the last checkpoint is kept. Try a lower learning rate, a higher temperature or "
                 "gradient_clip_val"
             )
-
-
-def _in_todays_spelling(path: Any, weights_only: bool | None) -> Any | IO[bytes]:
-    """The checkpoint's path or, if its options need another spelling, the checkpoint with it, as an open file."""
-    checkpoint = torch.load(path, map_location="cpu", weights_only=weights_only)
-    options = checkpoint.get("hyper_parameters") if isinstance(checkpoint, dict) else None
-    if (new := renewed(options)) == options:
-        return path
-    torch.save({**checkpoint, "hyper_parameters": new}, file := io.BytesIO())
-    file.seek(0)
-    return file

@@ -12,7 +12,7 @@ from torch.profiler import record_function
 
 from lit_hardcl import distributed
 from lit_hardcl.distributed import Keys
-from lit_hardcl.errors import Refusal, check_whole, is_whole
+from lit_hardcl.errors import Refusal, check_choice, check_seed, check_whole, is_whole
 from lit_hardcl.functional import unit_vectors
 from lit_hardcl.functional.pools import check_share
 from lit_hardcl.hardness import hard_sets
@@ -39,30 +39,31 @@ class SPACL(Method):
     Args:
         backbone: any module from images to features; what it returns is flattened.
         temperature: positive and finite.
-        projection_head: from features to embeddings; ``None``: a :class:`~lit_hardcl.models.ProjectionHead` as wide
-            as the features, to 128 dims.
+        projection_head: network from features to embeddings; ``None``: a :class:`~lit_hardcl.models.ProjectionHead` as
+            wide as the features, to 128 dims.
         positives: number of hard positives beside the anchor, the paper's λ_P: at least 1 and fewer than views.
         screening_share: share of the negatives' similarity that is kept, the paper's λ_Q, in (0, 1].
         anchor: view that is the anchor: ``"dynamic"``: an image's hardest; ``"fixed"``: its last, the clean one if
             the data module's ``clean_view`` is set; ``"every"``: each in turn.
-        choose_positives: which of the pool are positives: the ``"farthest"``, or ``"random"`` ones.
+        choose_positives: ``"farthest"`` of the pool, or ``"random"`` ones.
         adversarial_negatives: whether a generator of negatives is trained against a discriminator.
         screening: whether only the negatives that make up ``screening_share`` are kept.
-        screening_similarity: what the share is of, see :class:`~lit_hardcl.losses.SPACLLoss`.
-        key_encoder: what embeds positives and negatives: the trained encoder (``"shared"``) or a ``"momentum"`` copy
+        screening_similarity: sum that the share is of, see :class:`~lit_hardcl.losses.SPACLLoss`.
+        key_encoder: encoder of positives and negatives: the trained encoder (``"shared"``) or a ``"momentum"`` copy
             without gradient; then only anchors pass the trained one.
         momentum: share of the old weights that this copy keeps at an optimizer step, in [0, 1).
-        supervision: what makes a pool: ``"none"``: an image's own views; ``"labels"`` or ``"coarse"`` labels: the views
+        supervision: source of a pool: ``"none"``: an image's own views; ``"labels"`` or ``"coarse"`` labels: the views
             of all images of one label in the batch, which then are no negatives. Anchors stay an image's own.
         coarse_targets: coarse class of each class, in their order; ``None``: the data module's ``coarse_targets``.
         saturating: whether the generator minimises log(1 - D(G(z))), as the paper has it, not -log D(G(z)).
         noise_features: number of random numbers that the generator takes.
         gather_distributed: whether the images of all processes are contrasted.
-        seed: of the noise and the random positives; ``None`` for that of Lightning's ``seed_everything``, or else 0.
-        optimizer: of the encoder.
-        scheduler: of its learning rate, stepped with every optimizer step.
-        adversary_optimizer: of the generator and of the discriminator, one each.
-        adversary_scheduler: of their learning rates.
+        seed: seed of the noise and the random positives; ``None`` for that of Lightning's ``seed_everything``, or else
+            0.
+        optimizer: function from parameters to an optimizer, for the encoder.
+        scheduler: function from it to a learning-rate scheduler, stepped with every optimizer step.
+        adversary_optimizer: the same for the generator and for the discriminator.
+        adversary_scheduler: the same for theirs.
 
     Raises:
         ValueError: if a setting breaks its rule; in training, if views or labels are missing.
@@ -93,10 +94,10 @@ class SPACL(Method):
         adversary_optimizer: OptimizerCallable = lambda params: Adam(params, lr=2e-4),
         adversary_scheduler: SchedulerCallable | None = None,
     ) -> None:
-        _check_choice("anchor", anchor, "dynamic", "fixed", "every")
-        _check_choice("choose_positives", choose_positives, "farthest", "random")
-        _check_choice("key_encoder", key_encoder, "shared", "momentum")
-        _check_choice("supervision", supervision, "none", "labels", "coarse")
+        check_choice("anchor", anchor, "dynamic", "fixed", "every")
+        check_choice("choose_positives", choose_positives, "farthest", "random")
+        check_choice("key_encoder", key_encoder, "shared", "momentum")
+        check_choice("supervision", supervision, "none", "labels", "coarse")
         check_share(screening_share)
         check_whole(1, positives=positives)
         check_whole(-(2**63), seed=seed)
@@ -111,12 +112,13 @@ class SPACL(Method):
             self.key_encoder = momentum_copy(nn.Sequential(self.backbone, nn.Flatten(), self.projection_head))
         self.generator = self.discriminator = None
         if adversarial_negatives:
-            dim = output_width(self.projection_head, feature_width(backbone))
+            dim = output_width(self.projection_head, feature_width(backbone, projection_head))
             self.generator, self.discriminator = Generator(dim, noise_features), Discriminator(dim)
         self.positives, self.anchor, self.choose_positives = positives, anchor, choose_positives
         self.momentum, self.saturating = momentum, saturating
         self.supervision, self.coarse_targets = supervision, coarse_targets
         self.seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed
+        check_seed(self.seed)
         self.adversary_optimizer, self.adversary_scheduler = adversary_optimizer, adversary_scheduler
 
     def setup(self, stage: str) -> None:
@@ -229,8 +231,3 @@ class SPACL(Method):
                 f"class {int(targets.max())}"
             )
         return torch.tensor(self.coarse_targets, device=targets.device)[targets]
-
-
-def _check_choice(name: str, value: str, *choices: str) -> None:
-    if value not in choices:
-        raise Refusal(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")

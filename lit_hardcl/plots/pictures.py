@@ -22,12 +22,12 @@ def similarity_ranking(
     """One anchor's keys in descending similarity, with the band shaded.
 
     Args:
-        similarity: of the anchor to each key, the anchor itself left out.
+        similarity: cosine of the anchor with each key, the anchor itself left out.
         same_class: whether a key is of the anchor's class.
-        difficult: which keys are selected.
+        difficult: whether each key is selected.
         anchor: the anchor's grey image, shown in the corner.
         images: the keys' grey images; every n-th of them is shown at its rank.
-        thumbnails: how many images to show at most.
+        thumbnails: number of images to show at most.
     """
     order = similarity.argsort(descending=True)
     heights, same, chosen = similarity[order].numpy(), same_class[order].numpy(), difficult[order].numpy()
@@ -75,8 +75,8 @@ def similarity_histogram(
 
     Args:
         same: similarities of pairs of one class.
-        easy: of pairs of different classes without a difficult image.
-        difficult: of pairs of different classes with one.
+        easy: similarities of pairs of different classes without a difficult image.
+        difficult: similarities of pairs of different classes with one.
         interval: lowest and highest similarity that is selected; ``None``: nothing is.
     """
     kinds = {
@@ -113,11 +113,11 @@ def hard_sets_of(
 
     Args:
         pool: grey views of the image.
-        anchor: which of them is the anchor.
-        positives: which are its positives.
+        anchor: number of the anchor among them.
+        positives: numbers of its positives.
         negatives: grey views of other images, the most similar first.
-        kept: how many of those are kept.
-        shown: how many of the kept and of the dropped negatives to show, the first and the last ones.
+        kept: number of those that are kept.
+        shown: number of the kept and of the dropped negatives to show, the first and the last ones.
     """
     roles = ["anchor" if i == anchor else "positive" if i in positives else "not used" for i in range(len(pool))]
     colours = {"anchor": COLOURS["ink"], "positive": COLOURS["same"], "not used": "#bbbbbb"}

@@ -30,5 +30,7 @@ def check_figure_file(output: str) -> None:
     known = Figure().canvas.get_supported_filetypes()
     if output and not Path(output).parent.is_dir():
         raise Refusal(f"output must lie in a folder that exists, got {output}")
+    if output and Path(output).is_dir():
+        raise Refusal(f"output must be a file, but {output} is a folder")
     if output and Path(output).suffix[1:] not in known:
         raise Refusal(f"output must end in one of {', '.join(f'.{kind}' for kind in known)}, got {output}")

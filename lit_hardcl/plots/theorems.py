@@ -32,7 +32,7 @@ def eigenvalue_stairs(spectra: Mapping[str, Sequence[tuple[str, float, int]]], k
     """Eigenvalues by rank, both logarithmic: blocks ``(name, value, multiplicity)`` of one or more graphs.
 
     Args:
-        spectra: by the graph's name, descending.
+        spectra: eigenvalues by the graph's name, descending.
         k: mark the eigenvalue that bounds ``k``-dimensional features, the one of rank ``k + 1``.
     """
     figure, axes = new_figure(8, 4.2)
@@ -58,7 +58,7 @@ def remedy_map(
     """Where which remedies lower the bound, over the gap and the share of difficult samples, both logarithmic.
 
     Args:
-        helpful: by the panel's title, the place of the remedies in `REGIONS`.
+        helpful: map by the panel's title of the place of the remedies in `REGIONS`.
         gaps: gamma - beta, ascending.
         shares: n_d / n, ascending.
         point: gap and share of the case at hand.
@@ -99,7 +99,7 @@ def remedy_bars(
     """Margins and temperatures by the kind of pair, a colour for each structure.
 
     Args:
-        margins: by structure and kind.
+        margins: values by structure and kind.
         temperatures: likewise.
         kinds: the kinds to show, from the top, with the words for them.
     """
@@ -134,10 +134,10 @@ def collapse_histograms(
     """How far positives are from being their own best anchor, and from the hull of their negatives.
 
     Args:
-        angle: from a positive to its best anchor, in degrees.
-        distance: from the line through a positive to the hull.
+        angle: angles from a positive to its best anchor, in degrees.
+        distance: distances from the line through a positive to the hull.
         tolerance: the angle up to which a positive counts as nearly stationary, in degrees.
-        measured: from a positive to the anchor that an encoder gives it, in degrees.
+        measured: angles from a positive to the anchor that an encoder gives it, in degrees.
     """
     figure, (left, right) = new_figure(10, 3.6, 2)
     top = max(angle.max(), tolerance, 0 if measured is None else measured.max())

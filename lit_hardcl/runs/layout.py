@@ -1,5 +1,6 @@
 """Where a run's files lie."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ class Run:
     """A training's folder: ``metrics.csv``, and under ``checkpoints/`` all else.
 
     Attributes:
-        folder: such as ``runs/METHOD-DATASET/version_N``.
+        folder: path such as ``runs/METHOD-DATASET/version_N``.
         checkpoints: folder of ``best.ckpt``, ``last.ckpt``, ``config.yaml`` and ``summary.json``.
     """
 
@@ -27,7 +28,7 @@ class Run:
             return cls(folder.parent, folder)
         if is_file:  # what lies below its folder is of other runs
             return cls(folder, folder)
-        newest = sorted(folder.glob("*/metrics.csv"), key=lambda file: file.stat().st_mtime)
+        newest = in_order(folder.glob("*/metrics.csv"))
         if newest and not (folder / "metrics.csv").is_file():
             folder = newest[-1].parent
         inside = folder / "checkpoints"
@@ -36,8 +37,7 @@ class Run:
     @classmethod
     def below(cls, folder: Path) -> "list[Run]":
         """All finished runs below a folder, the newest last."""
-        files = sorted(folder.rglob("summary.json"), key=lambda file: file.stat().st_mtime)
-        return [cls.of(file.parent) for file in files]
+        return [cls.of(file.parent) for file in in_order(folder.rglob("summary.json"))]
 
     @property
     def configs(self) -> list[Path]:
@@ -63,6 +63,16 @@ class Run:
     def last(self) -> Path:
         """The checkpoint to go on from."""
         return self.checkpoints / "last.ckpt"
+
+
+def in_order(files: Iterable[Path]) -> list[Path]:
+    """Files of runs, the newest run's last: by the number of its ``version_N``, for clocks jump; then by time."""
+
+    def age(file: Path) -> tuple[int, float]:
+        numbers = [part[8:] for part in file.parts if part.startswith("version_") and part[8:].isdecimal()]
+        return int(numbers[-1]) if numbers else -1, file.stat().st_mtime
+
+    return sorted(files, key=age)
 
 
 def log_folder(trainer: pl.Trainer) -> Path | None:

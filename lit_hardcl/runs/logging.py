@@ -1,10 +1,20 @@
 """What goes to a logger besides numbers, by the kind of logger: configurations, best values, figures."""
 
+import os
 from typing import Any
 
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
 from lit_hardcl.plots import Figure
+
+
+def claim_folder(logger: Logger | None) -> None:
+    """Make a CSV logger's folder: of two runs that begin in one moment, each gets a ``version_N`` of its own."""
+    while isinstance(logger, CSVLogger) and logger._version is None:  # neither chosen by the user nor looked at
+        try:
+            os.makedirs(logger.log_dir)
+        except FileExistsError:
+            logger._version = None  # look again
 
 
 def log_config(logger: Logger, config: dict[str, Any]) -> None:

@@ -1,17 +1,20 @@
 """Reading a run back: checkpoint, configuration and what differs from another, logged similarities."""
 
-import csv
+import json
 import math
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from lit_hardcl.earlier import renewed
 from lit_hardcl.errors import Refusal
+from lit_hardcl.files import read_csv, read_yaml, whole
 from lit_hardcl.runs.layout import Run
 
+OPTIONS = "lit_hardcl"  # of a model, in the metadata of its weights
 LEVELS = ("similarity_alpha", "similarity_beta", "similarity_gamma")
 
 
@@ -27,8 +30,8 @@ def read_checkpoint(path: Path, name: str = "ckpt_path", bare: bool = False) -> 
     """Load a checkpoint's plain values and tensors.
 
     Args:
-        path: the file.
-        name: of the option, for messages.
+        path: file; of weights alone if it ends in ``.safetensors``, as `RunRecord` leaves them.
+        name: name of the option, for messages.
         bare: whether a file of weights that are no Lightning checkpoint will do; they are then its ``state_dict``.
 
     Raises:
@@ -37,6 +40,10 @@ def read_checkpoint(path: Path, name: str = "ckpt_path", bare: bool = False) -> 
     if not path.is_file():
         raise Refusal(f"{name} must be a checkpoint, but there is no file {path}")
     try:
+        if bare and path.suffix == ".safetensors":
+            with safe_open(path, "pt") as file:
+                options = json.loads((file.metadata() or {}).get(OPTIONS, "{}"))
+                return {"state_dict": {key: file.get_tensor(key) for key in file.keys()}, "hyper_parameters": options}  # noqa: SIM118
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a foreign file makes torch raise
         raise Refusal(f"{name} must be a checkpoint, but {path} cannot be read as one: {error}") from error
@@ -47,6 +54,19 @@ def read_checkpoint(path: Path, name: str = "ckpt_path", bare: bool = False) -> 
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise Refusal(f"{name} must be a {'' if bare else 'Lightning '}checkpoint, but {path} holds no state_dict")
     return checkpoint
+
+
+def write_weights(checkpoint: Path) -> None:
+    """Write a checkpoint's weights and model options as ``.safetensors`` beside it: a file that can run no code."""
+    saved = read_checkpoint(checkpoint)
+    weights = {name: value for name, value in saved["state_dict"].items() if isinstance(value, torch.Tensor)}
+    with whole(checkpoint.with_suffix(".safetensors")) as part:
+        options = json.dumps(saved.get("hyper_parameters", {}))
+        save_file(
+            {name: value.clone(memory_format=torch.contiguous_format) for name, value in weights.items()},
+            part,
+            {"format": "pt", OPTIONS: options},
+        )
 
 
 def model_config(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
@@ -66,10 +86,10 @@ def run_config(path: Path, checkpoint: dict[str, Any]) -> dict[str, Any]:
         ValueError: if runs of the same model but other data lie in its folder.
     """
     model = model_config(checkpoint)
-    runs = [renewed(yaml.safe_load(file.read_text())) for file in Run.of(path).configs]
-    runs = [run for run in runs if model and not differences({"init_args": {}, **run["model"]}, model)]
+    runs = [_whole_config(file) for file in Run.of(path).configs] if model else []
+    runs = [run for run in runs if not differences({"init_args": {}, **run["model"]}, model)]
     for run in runs:
-        arguments, seed = run["data"].get("init_args", {}), run.get("seed_everything")
+        arguments, seed = run["data"].get("init_args") or {}, run.get("seed_everything")
         if arguments.get("seed", 0) is None:
             arguments["seed"] = seed if type(seed) is int else 0
     if any(run["data"] != runs[0]["data"] for run in runs):
@@ -89,12 +109,35 @@ def logged_similarities(run: Path) -> dict[str, float]:
     file = Run.of(run).metrics
     if not file.is_file():
         raise Refusal(f"run must be a folder with the metrics.csv of a CSVLogger, there is none in {run}")
-    with file.open(newline="") as lines:
-        rows = list(csv.DictReader(lines))
-    logged = [row for row in rows if all(row.get(name) and math.isfinite(float(row[name])) for name in LEVELS)]
+    rows = [[_number(row.get(name), file) for name in (*LEVELS, "epoch")] for row in read_csv(file, "metrics.csv")]
+    logged = [row for row in rows if all(map(math.isfinite, row[:-1]))]
     if not logged:
         raise Refusal(
             f"{file} has no values of {', '.join(LEVELS)}: train with "
             "--trainer.callbacks+=lit_hardcl.SimilarityStatistics, which logs them"
         )
-    return {name: float(logged[-1][name]) for name in LEVELS} | {"epoch": float(logged[-1].get("epoch") or math.nan)}
+    return dict(zip((*LEVELS, "epoch"), logged[-1], strict=True))
+
+
+def read_config(file: Path) -> dict[str, Any]:
+    """A run's configuration in today's spellings; refused if the file holds anything but options by name."""
+    config = renewed(read_yaml(file, "a run's configuration"))
+    if not isinstance(config, dict):
+        raise Refusal(f"a run's configuration must be options by name, got none in {file}")
+    return config
+
+
+def _whole_config(file: Path) -> dict[str, Any]:
+    config = read_config(file)
+    for part in (config.get("model"), config.get("data")):
+        if not isinstance(part, dict) or not isinstance(part.get("init_args") or {}, dict):
+            raise Refusal(f"a run's configuration must say model and data by class and arguments, {file} does not")
+    return config
+
+
+def _number(text: str | None, file: Path) -> float:
+    """The number in a cell; NaN if it is empty or not there."""
+    try:
+        return float(text or math.nan)
+    except ValueError:
+        raise Refusal(f"metrics.csv must hold numbers, got {text!r} in {file}") from None

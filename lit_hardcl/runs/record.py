@@ -8,11 +8,14 @@ from typing import Any
 import lightning.pytorch as pl
 import yaml
 from lightning.pytorch.cli import SaveConfigCallback
+from lightning.pytorch.plugins.environments import SLURMEnvironment
 
 from lit_hardcl.evaluation import ACCURACIES
 from lit_hardcl.files import whole
 from lit_hardcl.runs.layout import run_of
 from lit_hardcl.runs.logging import keep_best, log_config
+from lit_hardcl.runs.reading import write_weights
+from lit_hardcl.stopping import GRACE, SIGTERM, Terminated, end_peers
 
 RECORDED = ("best", "last", "history", "seconds", "images")
 
@@ -35,7 +38,10 @@ class RunRecord(SaveConfigCallback):
         self._model_config: dict[str, Any] = yaml.safe_load(self._dump())["model"]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock."""
+        """Start the clock; from here on a SIGTERM waits for the end of a step."""
+        self._listen(trainer)
+        SIGTERM.peers = [peer for peer in getattr(trainer.strategy.launcher, "procs", []) if hasattr(peer, "poll")]
+        SIGTERM.patience = GRACE if trainer.world_size == 1 else GRACE / 2.5  # peers may never come to the step's end
         self._since = time.perf_counter()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -45,15 +51,21 @@ class RunRecord(SaveConfigCallback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Count images; after the first step, write the configuration."""
+        """Count images; after the first step, write the configuration; after a SIGTERM, save and end."""
         if not self._written and trainer.is_global_zero:
             self._write_config(trainer)
             self._written = True
         if isinstance(batch, (tuple, list)) and len(batch) > 1:
             self.images += len(batch[1]) * trainer.world_size
+        # An epoch's last step is none to stop at: Lightning would not go back to what comes after it.
+        if not trainer.is_last_batch and trainer.strategy.reduce_boolean_decision(SIGTERM.came, all=False):
+            if trainer.checkpoint_callback and (run := run_of(trainer)):
+                trainer.save_checkpoint(run.last, weights_only=False)
+            raise Terminated
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop the clock of training."""
+        self._listen(trainer)
         if not trainer.sanity_checking and trainer.training is False and hasattr(self, "_since"):
             self.seconds += time.perf_counter() - self._since
 
@@ -68,10 +80,30 @@ class RunRecord(SaveConfigCallback):
                 self.last[name] = float(value)
                 self.best[name] = max(float(value), self.best.get(name, 0.0))
 
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Hear a SIGTERM."""
+        self._listen(trainer)
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """End the other processes, before Lightning takes their end for a failure and kills this one."""
+        SIGTERM.patience = 0.0
+        for code in end_peers(SIGTERM.peers):
+            if not isinstance(exception, KeyboardInterrupt):
+                how = f"was killed by signal {-code}" if code < 0 else f"had exit code {code}"
+                exception.add_note(f"a process {how}")
+        getattr(trainer.strategy.launcher, "procs", []).clear()
+
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop the clock."""
         self.seconds += time.perf_counter() - self._since
         self._keep_logged(trainer, trainer.current_epoch - 1)
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the weights of the checkpoints as safetensors, which other programs read without running anything."""
+        if trainer.is_global_zero and (run := run_of(trainer)):
+            for checkpoint in (run.checkpoints / "best.ckpt", run.last):
+                if checkpoint.is_file():
+                    write_weights(checkpoint)
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -94,6 +126,12 @@ class RunRecord(SaveConfigCallback):
         for name, value in checkpoint.get("run_record", {}).items():
             setattr(self, name, value)
 
+    def _listen(self, trainer: pl.Trainer) -> None:
+        """Take SIGTERM from Lightning, whose handler hangs with several processes; where SLURM requeues, leave it."""
+        environment = trainer._accelerator_connector.cluster_environment
+        if not (isinstance(environment, SLURMEnvironment) and environment.auto_requeue):
+            SIGTERM.listen()
+
     def _keep_logged(self, trainer: pl.Trainer, epoch: int, validated: bool = False) -> None:
         """File the logged values, as they stand, under their epoch: ``val_`` ones after validation, others without."""
         logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
@@ -115,7 +153,7 @@ def _write_new(path: Path, text: str) -> None:
     """Write a file under this name or, where another text stands there, under the next free one."""
     version = 0
     while (name := path if version == 0 else path.with_stem(f"{path.stem}-v{version}")).exists():
-        if name.read_text() == text:
+        if name.read_text(errors="replace") == text:
             return
         version += 1
     with whole(name) as part:

@@ -9,6 +9,7 @@ import lightning.pytorch as pl
 import torch
 from torch import nn
 
+from lit_hardcl.errors import Refusal
 from lit_hardcl.evaluation import (
     ACCURACIES,
     Features,
@@ -19,7 +20,7 @@ from lit_hardcl.evaluation import (
     thinned,
     unmixed,
 )
-from lit_hardcl.files import write_json
+from lit_hardcl.files import read_json, write_json
 from lit_hardcl.runs.layout import run_of
 from lit_hardcl.runs.logging import metrics_file
 from lit_hardcl.runs.record import RunRecord
@@ -60,13 +61,13 @@ class Summary:
 
     Attributes:
         title: method and data set.
-        epochs: that were trained.
-        steps: of the optimizer.
-        seconds: of training, validation left out.
+        epochs: number of trained epochs.
+        steps: number of optimizer steps.
+        seconds: time of training, validation left out.
         images_per_second: while training.
         accuracy: ``final`` and ``best`` of the online evaluators, and of the yardsticks on frozen features.
-        history: what each epoch has logged.
-        places: where checkpoint and logged numbers lie.
+        history: numbers that each epoch has logged.
+        places: paths where checkpoint and logged numbers lie.
     """
 
     title: str
@@ -110,8 +111,8 @@ def summary_of(trainer: pl.Trainer, record: RunRecord, title: str, yards: dict[s
     """Sum up a training that its record has followed, beside yardsticks; written into its run's folder.
 
     Args:
-        trainer: that has come to its end.
-        record: of the training.
+        trainer: trainer that has come to its end.
+        record: record of the training.
         title: method and data set.
         yards: accuracies by name, as from `yardsticks`.
     """
@@ -131,3 +132,20 @@ def summary_of(trainer: pl.Trainer, record: RunRecord, title: str, yards: dict[s
     if (run := run_of(trainer)) and record.history:
         summary.write(run.summary)
     return summary
+
+
+def read_summary(file: Path) -> dict[str, Any]:
+    """What `Summary.write` has left; refused if accuracies, history or seconds are not there as numbers."""
+    numbers = read_json(file, "a run's summary")
+    tables = [numbers.get(name) for name in ("accuracy", "history")] if isinstance(numbers, dict) else [None]
+    rows = [row for table in tables if isinstance(table, dict) for row in table.values()]
+    if (
+        not all(isinstance(part, dict) for part in (*tables, *rows))
+        or not all(epoch.removeprefix("-").isdecimal() for epoch in numbers["history"])
+        or not all(isinstance(n, (int, float)) for row in ({"": numbers.get("seconds")}, *rows) for n in row.values())
+    ):
+        raise Refusal(
+            f"a run's summary must hold numbers as accuracy, history by epoch and seconds, {file} does not; "
+            "remove it, and the run is finished anew"
+        )
+    return numbers

@@ -5,6 +5,7 @@ from typing import Literal
 
 from scipy.optimize import brentq
 
+from lit_hardcl.errors import check_choice
 from lit_hardcl.theory.checks import check_graph, require, whole
 from lit_hardcl.theory.eigenvalues import second_trivial
 from lit_hardcl.theory.graph import Structure, degrees
@@ -124,6 +125,7 @@ def removal_threshold(
     Raises:
         ValueError: for another ``against``, and as `degrees` does.
     """
+    check_choice("against", against, "stated", "matched", "all_k_r1")
     c = degrees(n, r, n_d, alpha, beta, gamma, structure)
     own, between, left = 1 - alpha, alpha + r * beta, c["c_removed"]
     if against == "stated":
@@ -131,7 +133,6 @@ def removal_threshold(
     elif against == "matched":
         numerator, denominator = own * n_d, float(n - n_d)
     else:
-        require(against == "all_k_r1", 'against must be "stated", "matched" or "all_k_r1"', against=against)
         numerator, denominator = own * c["c2"] * between, left**2 - own * c["c2"] if n_d else 0.0
     return numerator / (r * denominator) if denominator > 0 else inf
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import Refusal, check_choice
 from lit_hardcl.errors import is_whole as whole
 
 UNIT_TOLERANCE = 1e-5
@@ -38,7 +38,7 @@ def check_graph(n: int, r: int, n_d: int, alpha: float, beta: float, gamma: floa
         gamma=gamma,
         alpha=alpha,
     )
-    require(structure in ("all", "matched"), 'structure must be "all" or "matched"', structure=structure)
+    check_choice("structure", structure, "all", "matched")
 
 
 def check_temperature(tau: float) -> None:

@@ -77,7 +77,7 @@ def eigenvalue(
     """The exact ``lambda_{k+1}``, the eigenvalue that bounds the error of ``k``-dimensional features.
 
     Args:
-        n: as are r, n_d, alpha, beta, gamma and structure, an argument of `degrees`.
+        n: argument of `degrees`, as are r, n_d, alpha, beta, gamma and structure.
         k: width of the features, in 0..n (r + 1) - 1; ``k = 0`` gives the largest eigenvalue, 1.
 
     Raises:

@@ -26,7 +26,7 @@ def helpful_remedies(
     "all" nothing helps for ``k >= r + 2``: there the difficult samples do no harm.
 
     Args:
-        n: as are r, n_d, alpha, beta, gamma and structure, an argument of `degrees`.
+        n: argument of `degrees`, as are r, n_d, alpha, beta, gamma and structure.
         k: width of the features, in r + 1..n (r + 1) - 1.
         as_stated: take Thm 3.4 as stated for doing nothing, whatever k and structure are, instead of the exact
             `eigenvalue`.

@@ -32,7 +32,7 @@ def margins(
     fall into two kinds, and the seven cases returned are right.
 
     Args:
-        n: as are r, n_d, alpha, beta, gamma and structure, an argument of `degrees`.
+        n: argument of `degrees`, as are r, n_d, alpha, beta, gamma and structure.
         normalized: multiply by the graph's `volume`: the margins of the loss in expectation form (Thm 4.2 and
             `spectral_loss`), in units of the inner product of two features, not of a cosine.
 
@@ -162,8 +162,8 @@ def temperature_bound(
     is the paper's claim; the temperature loss is a weighted factorisation, whose minimiser is not that of clean data.
 
     Args:
-        n: as are r, n_d, alpha, beta and gamma, an argument of `degrees`; beta must be positive.
-        structure: what the untreated bound ``rhs`` is: "all" takes Thm 3.4 as stated, "matched" as corrected.
+        n: argument of `degrees`, as are r, n_d, alpha, beta and gamma; beta must be positive.
+        structure: form of the untreated bound ``rhs``: "all" takes Thm 3.4 as stated, "matched" as corrected.
         delta: error of recovering the label from one view, in 0..1; 1 gives the bound in units of delta.
 
     Raises:

@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lit_hardcl.errors import check_seed
+
 # The columns of a row. Every number has its own place, whether a recipe uses it or not, so that
 # switching one operation off leaves the others' draws as they were.
 TRIES: Final = 10  # torchvision's RandomResizedCrop gives up after as many boxes
@@ -43,4 +45,5 @@ def generator_of(*key: int) -> torch.Generator:
 
     Sums such as seed + epoch do not: seed 0 in epoch 1 would repeat seed 1 in epoch 0.
     """
+    check_seed(key[0])
     return torch.Generator().manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))

@@ -22,7 +22,7 @@ def test_a_run_is_evaluated_with_its_own_backbone_and_data(run, tmp_path):
     (best,) = tmp_path.rglob("best.ckpt")
     summary = json.loads((best.parent / "summary.json").read_text())["accuracy"]["trained backbone"]
 
-    code, output, errors = run("evaluate", best, "--output", "all/numbers.json")
+    code, output, errors = run("evaluate", best, "--trust", "nets", "--output", "all/numbers.json")
     assert (code, errors) == (0, "")
     numbers = json.loads((tmp_path / "all/numbers.json").read_text())
     images = ContrastiveDataModule(imbalance=4, seed=3).train_images
@@ -34,7 +34,7 @@ def test_a_run_is_evaluated_with_its_own_backbone_and_data(run, tmp_path):
         assert line in output
     assert not (best.parent / "evaluation.json").exists()
 
-    assert run("evaluate", best, "--data.imbalance", "1", "--probe.epochs", "1")[0] == 0
+    assert run("evaluate", best, "--trust", "nets", "--data.imbalance", "1", "--probe.epochs", "1")[0] == 0
     numbers = json.loads((best.parent / "evaluation.json").read_text())
     assert numbers["images"]["train"] == 1437
     assert numbers["probe"]["epochs"] == 1
@@ -117,13 +117,13 @@ def test_several_runs_in_a_folder_must_not_be_mistaken(run, tmp_path):
     config = yaml.safe_load((best.parent / "config.yaml").read_text())
     config["data"]["init_args"]["mix_fraction"] = 0.5
     (best.parent / "config-v1.yaml").write_text(yaml.safe_dump(config))
-    assert "several config.yaml with other data" in run("evaluate", best)[2]
+    assert "several config.yaml with other data" in run("evaluate", best, "--trust", "nets")[2]
     config["data"]["init_args"]["mix_fraction"] = 0.0
     (best.parent / "config-v1.yaml").write_text(yaml.safe_dump(config | {"seed_everything": 1}))
-    assert "several config.yaml with other data" in run("evaluate", best)[2]  # they follow the seed
+    assert "several config.yaml with other data" in run("evaluate", best, "--trust", "nets")[2]  # they follow the seed
     config["model"]["init_args"]["margin"] = 9.0  # not this checkpoint's, then
     (best.parent / "config-v1.yaml").write_text(yaml.safe_dump(config))
-    assert run("evaluate", best, "--probe.epochs", "1")[0] == 0
+    assert run("evaluate", best, "--trust", "nets", "--probe.epochs", "1")[0] == 0
 
 
 def test_images_without_labels_have_a_geometry(weights):

@@ -64,7 +64,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(method, run, tmp_path):
         "        if trainer.global_step == 26:\n            raise KeyboardInterrupt\n"
     )
     code, _, errors = run("fit", *longer, "--trainer.logger.save_dir", "killed", "--trainer.callbacks+=killer.Killer")
-    assert code == 1
+    assert code == 130
     (last,) = (tmp_path / "killed").rglob("last.ckpt")
     assert f"--ckpt_path {last.relative_to(tmp_path)}" in errors
     assert run("fit", *longer, "--trainer.logger.save_dir", "resumed", "--ckpt_path", last)[0] == 0
@@ -79,6 +79,25 @@ def test_a_killed_run_goes_on_to_the_same_weights(method, run, tmp_path):
     assert records[0]["history"]["1"].keys() >= {"train_loss", "val_linear_top1", "val_knn_top1"}
     for part in ("history", "accuracy"):  # of the whole training, not of what came after the interruption
         assert records[1][part] == records[0][part]
+
+
+@pytest.mark.filterwarnings("ignore:The dirpath has changed")
+def test_a_run_ended_by_sigterm_within_an_epoch_goes_on_to_the_same_weights(run, tmp_path):
+    options = [*TINY, "-c", CONFIGS / "methods/combined.yaml", "--trainer.max_epochs", "3"]
+    assert run("fit", *options, "--trainer.logger.save_dir", "whole")[0] == 0
+    (tmp_path / "ender.py").write_text(
+        "import os, signal\n\nimport lightning.pytorch as pl\n\n\nclass Ender(pl.Callback):\n"
+        "    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):\n"
+        "        if trainer.global_step == 15:\n            os.kill(os.getpid(), signal.SIGTERM)\n"
+    )
+    code, _, errors = run("fit", *options, "--trainer.logger.save_dir", "ended", "--trainer.callbacks+=ender.Ender")
+    assert code == 143
+    (last,) = (tmp_path / "ended").rglob("last.ckpt")
+    assert torch.load(last, weights_only=True)["global_step"] == 16  # of 11 an epoch
+    told = f"ended by SIGTERM; the same command with --ckpt_path {last.relative_to(tmp_path)} goes on from there"
+    assert errors.strip().splitlines()[-1] == told
+    assert run("fit", *options, "--trainer.logger.save_dir", "resumed", "--ckpt_path", last)[0] == 0
+    assert_same(trained(newest(tmp_path / "whole")), trained(newest(tmp_path / "resumed")))
 
 
 @pytest.mark.parametrize(
@@ -124,7 +143,8 @@ def test_a_run_is_recorded_and_its_checkpoint_validates_and_predicts(run, tmp_pa
     assert code == 0
     folder = tmp_path / "runs/SimCLRCombined-digits/version_0"
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    inside = {f"checkpoints/{name}" for name in ("best.ckpt", "last.ckpt", "config.yaml", "summary.json")}
+    files = ("best.ckpt", "last.ckpt", "best.safetensors", "last.safetensors", "config.yaml", "summary.json")
+    inside = {f"checkpoints/{name}" for name in files}
     assert names == {"metrics.csv", *inside}
     assert {path.name for path in tmp_path.iterdir()} == {"runs"}
 
@@ -148,7 +168,7 @@ def test_a_run_is_recorded_and_its_checkpoint_validates_and_predicts(run, tmp_pa
     assert code == 0
     (file,) = tmp_path.rglob("features.pt")
     assert str(file.relative_to(tmp_path)) in output
-    module = SimCLRCombined.load_from_checkpoint(best).eval()
+    module = SimCLRCombined.load_from_checkpoint(best, trusted=["nets"]).eval()
     images = ContrastiveDataModule().val_dataloader()
     with torch.no_grad():
         expected = torch.cat([module(views[0]) for views, _, _ in images])

@@ -1,5 +1,6 @@
 """Every data set is read from the files that it comes as, and missing ones are asked for by name."""
 
+import hashlib
 import pickle
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 from torch.nn.functional import avg_pool2d, conv2d, pad
+from torchvision.datasets import CIFAR100
 
 from lit_hardcl.data import DATASETS, ContrastiveDataModule, Images
 
@@ -170,13 +172,20 @@ def test_mean_and_deviation_are_those_of_the_training_images(name, tmp_path):
     assert DATASETS[name].std[0] == pytest.approx(pixels.std().item(), abs=2e-3)
 
 
-def test_cifar100_says_the_superclass_of_each_class(tmp_path):
+def test_cifar100_says_the_superclass_of_each_class(tmp_path, monkeypatch):
     folder = tmp_path / "cifar-100-python"
     folder.mkdir()
     fine = list(range(100)) * 2
-    (folder / "train").write_bytes(pickle.dumps({"fine_labels": fine, "coarse_labels": [7 * f % 20 for f in fine]}))
+    given = pickle.dumps({"fine_labels": fine, "coarse_labels": [7 * f % 20 for f in fine]})
+    (folder / "train").write_bytes(given)
+    monkeypatch.setattr(CIFAR100, "train_list", [["train", hashlib.md5(given).hexdigest()]])
     data = ContrastiveDataModule("cifar100", data_dir=str(tmp_path))
     assert data.coarse_targets == [7 * label % 20 for label in range(100)]
     assert ContrastiveDataModule("digits").coarse_targets is None
     with pytest.raises(ValueError, match="data_dir must hold CIFAR100, but there is no file .*train"):
         ContrastiveDataModule("cifar100", data_dir=str(tmp_path / "elsewhere")).coarse_targets  # noqa: B018
+    (folder / "train").write_bytes(b"cos\nsystem\n(S'touch ran'\ntR.")  # a pickle that runs a command
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="train has not its published MD5 sum"):
+        ContrastiveDataModule("cifar100", data_dir=str(tmp_path)).coarse_targets  # noqa: B018
+    assert not (tmp_path / "ran").exists()

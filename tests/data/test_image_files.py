@@ -81,11 +81,11 @@ def test_the_classes_of_an_image_folder_are_known_before_setup(image_folder):
 def test_a_corrupt_file_is_named_also_from_a_worker(image_folder, workers, content):
     broken = image_folder / "train" / "dog" / "3.png"
     broken.write_bytes(broken.read_bytes()[:900] if content is None else content)
-    batches = iter(data_module(image_folder, num_workers=workers, batch_size=18).train_dataloader())
+    loader = data_module(image_folder, num_workers=workers, batch_size=18).train_dataloader()
     with pytest.raises(ValueError, match=r"an image file cannot be read: .*dog/3\.png .*replace or remove it"):
-        next(batches)
+        next(iter(loader))
     if workers:
-        batches._shutdown_workers()  # not left to the garbage collector, in the middle of another test
+        loader._iterator._shutdown_workers()  # not left to the garbage collector, in the middle of another test
 
 
 def test_a_file_that_has_gone_is_named(image_folder):

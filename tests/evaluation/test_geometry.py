@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from lit_hardcl.evaluation import alignment, rank_me, uniformity
+from lit_hardcl.evaluation import alignment, rank_me, tolerance, uniformity
 
 SQUARE = torch.tensor([[1.0, 0.0], [0.0, 2.0], [-3.0, 0.0], [0.0, -1.0]])  # the corners, once scaled to length 1
 
@@ -34,6 +34,12 @@ def test_uniformity_does_not_depend_on_the_chunk_and_counts_each_pair_once(chunk
 def test_uniformity_survives_a_t_whose_exponentials_vanish():
     assert uniformity(SQUARE[[0, 2]], t=1000) == pytest.approx(-4000)
     assert uniformity(SQUARE[[0, 0]]) == pytest.approx(0, abs=1e-6)
+
+
+def test_tolerance_is_the_mean_cosine_of_each_pair_of_a_class():
+    # Of three corners of one class, two pairs at right angles and one of opposites; the fourth has no partner.
+    assert tolerance(SQUARE, torch.tensor([5, 5, 5, 2])) == pytest.approx(-1 / 3)
+    assert math.isnan(tolerance(SQUARE, torch.arange(4)))
 
 
 def test_the_effective_rank_of_known_singular_values():

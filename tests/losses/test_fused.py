@@ -1,6 +1,7 @@
 """The fast path and the formula by rows are the chain of functional ops, for every kind of rectangle."""
 
 import functools
+import itertools
 import math
 
 import pytest
@@ -34,14 +35,21 @@ def rectangle(kind, anchors=14, dtype=torch.float64, seed=0):
     return z, others, (first + 3) % 4, first + 4, h, of_others
 
 
-def difficult_pair_loss(*arguments, path="fused", **settings):
-    return PATHS[path](DifficultPairLoss(**settings), *arguments)
+def difficult_pair_loss(*arguments, path="fused", anchor_images=None, key_images=None, **settings):
+    images = {"anchor_images": anchor_images, "key_images": key_images}
+    return PATHS[path](DifficultPairLoss(**settings), *arguments, **images)
 
 
-def simple(anchors, keys, positives, own, features, of_keys, temperature, pos_high, pos_low, margin, temperature_scale):
+def simple(
+    anchors, keys, positives, own, features, of_keys, temperature, pos_high, pos_low, margin, temperature_scale,
+    anchor_images=None, key_images=None,
+):  # fmt: skip
     """The same with matrices of all pairs."""
     similarity = cosine_similarity(anchors, keys)
     itself = torch.zeros_like(similarity, dtype=torch.bool)
+    if anchor_images is not None:
+        itself = anchor_images[:, None] == key_images
+        itself[torch.arange(len(anchors)), positives] = False
     if own is not None:
         itself.scatter_(1, own[:, None], True)
     if margin == 0 and temperature_scale == 1:
@@ -80,6 +88,34 @@ def test_value_and_gradients_are_those_of_the_simple_form(path, kind, method, ba
                 assert got is None
             else:
                 assert (got - due).norm() <= relative * due.norm() + relative / 10
+
+
+def named(anchors, keys):
+    """Images of which some stand among the keys again; keys of -1 show nobody's."""
+    generator = torch.Generator().manual_seed(1)
+    of_keys = torch.randint(-1, 5, (keys,), generator=generator)
+    return {"anchor_images": of_keys[:anchors].clamp(min=0), "key_images": of_keys}
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("capability", ["AVX2", "DEFAULT"])
+@pytest.mark.parametrize("kind", ["batch", "gathered", "queue"])
+@pytest.mark.parametrize("band", BANDS, ids=str)
+@pytest.mark.parametrize("temperature", [0.5, 0.01])
+def test_other_keys_of_an_anchors_image_count_in_no_rank_and_in_no_sum(
+    path, capability, kind, band, temperature, monkeypatch
+):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    for (margin, scale), chunk_size in itertools.product(METHODS.values(), (None, 5)):
+        settings = {"temperature": temperature, "pos_high": band[0], "pos_low": band[1]}
+        settings |= {"margin": margin, "temperature_scale": scale}
+        arguments = rectangle(kind)
+        settings |= named(14, 14 if kind == "batch" else 22)
+        loss = functools.partial(difficult_pair_loss, path=path, chunk_size=chunk_size)
+        ours = value_and_gradients(loss, kind, *arguments, **settings)
+        expected = value_and_gradients(simple, kind, *arguments, **settings)
+        for got, due in zip(ours, expected, strict=True):
+            assert (got is None and due is None) or (got - due).norm() <= 1e-10 * due.norm() + 1e-11
 
 
 @pytest.mark.parametrize("chunk_size", [None, 7])

@@ -232,3 +232,35 @@ def test_at_the_ends_of_the_temperatures_loss_and_gradient_are_those_of_float64(
     torch.testing.assert_close(*found, rtol=1e-4, atol=1e-6 * found[1][0].item())
     with pytest.raises(ValueError, match="the largest logit, .* must be in 1e-30"):
         kind(temperature**2)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_other_keys_of_an_anchors_image_are_as_if_they_were_not_there(name):
+    criterion, _ = LOSSES[name]
+    z, targets, positives = projections(), torch.tensor(LABELS).repeat(2), torch.arange(12).roll(6)
+    older, images = projections(seed=1), torch.arange(6).repeat(2)
+    together, labels = torch.cat([z, older]), torch.cat([targets, targets])
+    every = (z, together, positives, torch.arange(12), None, None, targets, labels)
+    of_keys = torch.cat([torch.full_like(images, -1), images])
+    rows = torch.stack(
+        [
+            criterion.of_rectangle(
+                z[[i]], together[keep], (keep == positives[i]).nonzero()[0], (keep == i).nonzero()[0], None, None,
+                targets[[i]], labels[keep],
+            )
+            for i, keep in enumerate((of_keys != image).nonzero().flatten() for image in images)
+        ]
+    )  # fmt: skip
+    loss = criterion.of_rectangle(*every, anchor_images=images, key_images=of_keys)
+    torch.testing.assert_close(loss, rows.mean(), rtol=1e-10, atol=1e-12)
+    assert loss != criterion.of_rectangle(*every)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_an_anchor_that_keeps_its_positive_alone_has_a_finite_loss_and_gradient(name):
+    criterion, _ = LOSSES[name]
+    z, nobody = projections().requires_grad_(), torch.zeros(12, dtype=torch.long)
+    known = {"anchor_images": nobody, "key_images": nobody, "anchor_targets": nobody, "key_targets": nobody}
+    loss = criterion.of_rectangle(z, projections(seed=1), torch.arange(12), **known)
+    assert loss.abs() < 1e-12
+    assert torch.autograd.grad(loss, z)[0].abs().max() < 1e-12

@@ -1,5 +1,9 @@
 """Contrastive: any criterion in one step, and an encoder that a module of text overrides."""
 
+import copy
+import multiprocessing.context
+import pickle
+
 import pytest
 import torch
 from nets import FlatHead, FlatNet
@@ -7,7 +11,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 from trainers import Losses, batch, trainer
 
-from lit_hardcl import Batch, Contrastive, ContrastiveDataModule, DifficultPairLoss, modules
+from lit_hardcl import SPACL, Batch, Contrastive, ContrastiveDataModule, DifficultPairLoss, MoCo, SimCLR, modules
+from lit_hardcl.callbacks import OnlineKNN, OnlineLinearProbe
 from lit_hardcl.losses import DCLLoss, SupConLoss
 from lit_hardcl.modules import MomentumContrast
 
@@ -145,3 +150,36 @@ def test_clipping_to_less_than_nothing_is_refused_since_the_steps_would_go_uphil
     module = Contrastive(FlatNet(), DCLLoss(0.5))
     with pytest.raises(ValueError, match=f"gradient_clip_val must be at least 0, got {clip}"):
         trainer(tmp_path, gradient_clip_val=clip, max_epochs=1).fit(module, ContrastiveDataModule())
+
+
+METHODS = {
+    "SimCLR": lambda: SimCLR(FlatNet(), 0.5),
+    "MoCo": lambda: MoCo(FlatNet(), 0.5, queue_size=64),
+    "SPACL": lambda: SPACL(FlatNet(), 0.5),
+    "Contrastive": lambda: Contrastive(FlatNet(), DCLLoss(0.5)),
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_can_be_copied_and_sent_to_another_process(name):
+    module = METHODS[name]()
+    for twin in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
+        assert type(twin) is type(module)
+        assert all(torch.equal(a, b) for a, b in zip(twin.parameters(), module.parameters(), strict=True))
+        assert twin.optimizer(twin.parameters()).defaults == module.optimizer(module.parameters()).defaults
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["MoCo", "SPACL"])
+def test_a_method_trains_in_spawned_processes_and_from_spawned_workers(name, tmp_path, monkeypatch):
+    module, views = METHODS[name](), 2 + (name == "SPACL")
+    before = copy.deepcopy(module.state_dict())
+    watching = {"callbacks": [OnlineLinearProbe(), OnlineKNN()], "devices": 2, "strategy": "ddp_spawn"}
+    settings = {"max_epochs": 1, "limit_train_batches": 2, **watching}
+    trainer(tmp_path, **settings).fit(module, ContrastiveDataModule(batch_size=128, num_views=views))
+    assert not torch.equal(module.state_dict()["backbone.1.weight"], before["backbone.1.weight"])
+    spawn = multiprocessing.get_context("spawn")
+    monkeypatch.setattr(multiprocessing.context._default_context, "_actual_context", spawn)
+    fit = trainer(tmp_path, max_steps=2, limit_val_batches=1)
+    fit.fit(module, ContrastiveDataModule(batch_size=64, num_workers=2, num_views=views))
+    assert fit.global_step == 2

@@ -51,7 +51,7 @@ def written(kind, folder):
 @pytest.mark.parametrize("kind", OF, ids=lambda kind: kind.__name__)
 def test_a_checkpoint_in_an_earlier_spelling_loads(kind, tmp_path):
     due = written(kind, tmp_path).state_dict()
-    module = kind.load_from_checkpoint(tmp_path / "old.ckpt")
+    module = kind.load_from_checkpoint(tmp_path / "old.ckpt", trusted=["nets"])
     assert type(module) is kind
     for name, value in module.state_dict().items():
         assert torch.equal(value, due[name]), name
@@ -64,11 +64,11 @@ def test_weights_that_do_not_fit_load_loosely_where_that_is_asked_for(tmp_path):
     del checkpoint["state_dict"]["projection_head.bias"]
     torch.save(checkpoint, tmp_path / "old.ckpt")
     with pytest.raises(ValueError, match="projection_head.bias missing"):
-        SimCLRCombined.load_from_checkpoint(tmp_path / "old.ckpt")
+        SimCLRCombined.load_from_checkpoint(tmp_path / "old.ckpt", trusted=["nets"])
     with pytest.warns(UserWarning, match="not in the checkpoint: .'projection_head.bias'"):
-        SimCLRCombined.load_from_checkpoint(tmp_path / "old.ckpt", strict=False)
+        SimCLRCombined.load_from_checkpoint(tmp_path / "old.ckpt", strict=False, trusted=["nets"])
     with pytest.raises(ValueError, match="projection_head.bias missing"):
-        SimCLRCombined.load_from_checkpoint(tmp_path / "old.ckpt")
+        SimCLRCombined.load_from_checkpoint(tmp_path / "old.ckpt", trusted=["nets"])
 
 
 def test_the_optimizers_of_an_earlier_spacl_are_refused_by_a_sentence():
@@ -89,7 +89,7 @@ def test_options_that_are_no_plain_values_load_where_their_reader_allows_it(tmp_
     checkpoint = torch.load(tmp_path / "old.ckpt", weights_only=True)
     torch.save({**checkpoint, "note": FlatHead()}, tmp_path / "old.ckpt")
     with pytest.raises(pickle.UnpicklingError):
-        SimCLRCombined.load_from_checkpoint(tmp_path / "old.ckpt", weights_only=True)
+        SimCLRCombined.load_from_checkpoint(tmp_path / "old.ckpt", weights_only=True, trusted=["nets"])
     SimCLRCombined.load_from_checkpoint(tmp_path / "old.ckpt", weights_only=False)
 
 
@@ -97,5 +97,5 @@ def test_a_checkpoint_at_an_address_loads(tmp_path):
     settings = {"backbone": FlatNet(), "temperature": 0.5, "projection_head": FlatHead(), **OF[SimCLRCombined]}
     due = {name: torch.ones_like(value) for name, value in SimCLRCombined(**settings).state_dict().items()}
     torch.save({"state_dict": due, "pytorch-lightning_version": "2.6.0"}, tmp_path / "new.ckpt")
-    loaded = SimCLRCombined.load_from_checkpoint(f"file://{tmp_path}/new.ckpt", **settings)
+    loaded = SimCLRCombined.load_from_checkpoint(f"file://{tmp_path}/new.ckpt", trusted=["nets"], **settings)
     assert all(value.eq(1).all() for value in loaded.state_dict().values())

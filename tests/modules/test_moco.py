@@ -8,7 +8,7 @@ import torch
 from nets import FlatHead, FlatNet
 from trainers import Losses, batch, trainer
 
-from lit_hardcl import ContrastiveDataModule, MoCo
+from lit_hardcl import SPACL, ContrastiveDataModule, MoCo
 from lit_hardcl.models import ResNet
 
 TREATED = {"margin": 0.1, "temperature_scale": 0.6, "pos_high": 0.15, "pos_low": 0.6}
@@ -26,11 +26,13 @@ def images(count=4, seed=1):
     return torch.randn(2 * count, 1, 4, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
+@pytest.mark.parametrize("mask_own", [True, False])
 @pytest.mark.parametrize("settings", [{}, TREATED], ids=["plain", "treated"])
-def test_the_loss_is_the_papers_sum_over_the_batchs_keys_and_the_queue(settings):
-    moco, first, second = module(queue_size=20, **settings), images(seed=1), images(seed=2)
-    moco.contrast(first)
-    loss, features = moco.contrast(second)
+@pytest.mark.parametrize("again", [None, [1, 5, 3, 9]], ids=["unknown", "two images again"])
+def test_the_loss_is_the_papers_sum_over_the_batchs_keys_and_the_queue(settings, again, mask_own):
+    moco, first, second = module(queue_size=20, mask_own=mask_own, **settings), images(seed=1), images(seed=2)
+    moco.contrast(first, torch.arange(4))
+    loss, features = moco.contrast(second, None if again is None else torch.tensor(again))
 
     queries = moco.projection_head(moco.backbone(second))
     slow = [moco.key_backbone(rows) for rows in (second, first)]
@@ -38,8 +40,10 @@ def test_the_loss_is_the_papers_sum_over_the_batchs_keys_and_the_queue(settings)
     total = 0.0
     for i in range(8):
         others = [k for k in range(16) if k != i]
+        if again is not None and mask_own:
+            others = [k for k in others if k < 8 or k % 4 != again[i % 4]]
         ranked = [float(reference.cosine(by[i], by[k])) for k in others]
-        chosen = reference.eq12_row(ranked, 0.15, 0.6) if settings else [False] * 15
+        chosen = reference.eq12_row(ranked, 0.15, 0.6) if settings else [False] * len(others)
         logits = {}
         for k, difficult in zip(others, chosen, strict=True):
             s = reference.cosine(queries[i], keys[k])
@@ -63,6 +67,73 @@ def test_the_queue_holds_the_newest_keys_of_any_number(size):
     turn = 32 % size if 0 < size < 32 else 0
     torch.testing.assert_close(held.roll(-turn, dims=0), newest)
     assert not moco.queued_features[32:].any()
+
+
+@pytest.mark.parametrize("size", [3, 8, 11, 24])
+def test_the_queue_knows_whose_its_keys_are(size):
+    moco, seen = module(queue_size=size), []
+    for step in range(4):
+        indices = torch.arange(4) + 10 * step
+        share = moco._own_share(indices - 10)
+        queued = moco.queued_indices[: moco._filled]
+        torch.testing.assert_close(share, (queued == (indices - 10)[:, None]).float().mean().nan_to_num())
+        moco.contrast(images(seed=step), indices)
+        seen.append(indices.repeat_interleave(2))
+    newest = torch.cat(seen)[32 - size :]
+    assert torch.equal(moco.queued_indices.roll(-(32 % size), dims=0), newest)
+
+
+def test_the_share_of_own_keys_is_logged(tmp_path):
+    data = ContrastiveDataModule(batch_size=32, train_size=64)
+    fit = trainer(tmp_path, max_epochs=2, limit_val_batches=0)
+    fit.fit(MoCo(FlatNet(), 0.5, FlatHead(), queue_size=256), data)
+    torch.testing.assert_close(
+        fit.callback_metrics["own_keys_in_queue"], torch.tensor(1 / 96)
+    )  # 2 of the 192 keys of three steps
+
+
+def test_a_queue_shorter_than_an_epoch_trains_to_the_same_bits_masked_or_not(tmp_path):
+    def trained(**settings):
+        moco, data = MoCo(FlatNet(), 0.5, FlatHead(), queue_size=64, **settings), ContrastiveDataModule(batch_size=32)
+        trainer(tmp_path, max_steps=6, limit_val_batches=0).fit(moco, data)
+        return moco.state_dict()
+
+    torch.manual_seed(0)
+    masked = trained(**TREATED)
+    torch.manual_seed(0)
+    for name, value in trained(mask_own=False, **TREATED).items():
+        assert torch.equal(value, masked[name]), name
+
+
+def test_a_checkpoint_without_indices_loads_and_its_keys_are_nobodys(tmp_path):
+    moco = module(queue_size=11)
+    moco.contrast(images(seed=1), torch.arange(4))
+    earlier = {name: value for name, value in moco.state_dict().items() if name != "queued_indices"}
+    moco.load_state_dict(earlier)
+    assert moco.queued_indices.tolist() == [-1] * 11
+    moco.contrast(images(seed=2), torch.arange(4))
+    checkpoint = {"state_dict": dict(earlier)}
+    moco.on_load_checkpoint(checkpoint)
+    moco.load_state_dict(checkpoint["state_dict"])
+    assert moco.queued_indices.tolist() == [-1] * 11
+
+
+def test_a_given_head_tells_the_width_of_a_backbone_that_takes_no_usual_image():
+    moco = MoCo(torch.nn.Linear(7, 5), 0.5, torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Linear(5, 3)), queue_size=4)
+    assert (moco.queued_features.shape, moco.queued_projections.shape) == ((4, 5), (4, 3))
+    assert SPACL(torch.nn.Linear(7, 5), 0.5, torch.nn.Linear(5, 3)).generator.layers[-1].out_features == 3
+
+
+def test_encode_sees_the_views_as_they_are():
+    class Of(MoCo):
+        def encode(self, views, backbone=None):
+            return super().encode([view[:, :20] for view in views], backbone)
+
+    torch.manual_seed(0)
+    moco, views = Of(FlatNet(20), 0.5, FlatHead(), queue_size=8), torch.randn(2, 4, 20)
+    loss, _, _ = moco.objective([views[0], views[1].repeat(1, 2)], torch.arange(4), 0)
+    torch.manual_seed(0)
+    assert loss == MoCo(FlatNet(20), 0.5, FlatHead(), queue_size=8).contrast(views.flatten(0, 1))[0]
 
 
 def test_gradients_reach_the_queries_encoder_only():

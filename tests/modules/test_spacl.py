@@ -303,10 +303,10 @@ def test_coarse_labels_that_are_not_there_are_refused(tmp_path):
         ({"screening_share": 1.2, "screening": False}, r"must be in \(0, 1\], got 1.2"),
         ({"momentum": 1.0}, r"momentum must be in \[0, 1\), got 1.0"),
         ({"temperature": 0.0}, "temperature must be positive and finite, got 0.0"),
-        ({"anchor": "any"}, "anchor must be one of 'dynamic', 'fixed', 'every', got 'any'"),
-        ({"choose_positives": "all"}, "choose_positives must be one of 'farthest', 'random', got 'all'"),
-        ({"key_encoder": "own"}, "key_encoder must be one of 'shared', 'momentum', got 'own'"),
-        ({"supervision": "full"}, "supervision must be one of 'none', 'labels', 'coarse', got 'full'"),
+        ({"anchor": "any"}, "anchor must be 'dynamic', 'fixed' or 'every', got 'any'"),
+        ({"choose_positives": "all"}, "choose_positives must be 'farthest' or 'random', got 'all'"),
+        ({"key_encoder": "own"}, "key_encoder must be 'shared' or 'momentum', got 'own'"),
+        ({"supervision": "full"}, "supervision must be 'none', 'labels' or 'coarse', got 'full'"),
     ],
 )
 @pytest.mark.usefixtures("unchecked_shapes")

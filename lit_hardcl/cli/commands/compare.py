@@ -1,7 +1,6 @@
 """``lit-hardcl compare``: methods x variants x seeds from one YAML, their table and their figures."""
 
 import os
-import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,13 +10,14 @@ from typing import Any, Literal
 
 from jsonargparse.typing import Path_fr
 
+from lit_hardcl.cli.configuration import check_configuration
 from lit_hardcl.cli.training import configuration
 from lit_hardcl.compare import Arm, Comparison, Training, alone_in, run_all, summary_of, trainings
 from lit_hardcl.compare.launchers.local import check_same_options
 from lit_hardcl.compare.plan import as_folder, varied_number
 from lit_hardcl.compare.tables import half_width
 from lit_hardcl.errors import Refusal
-from lit_hardcl.files import whole
+from lit_hardcl.files import check_place, whole
 from lit_hardcl.plots import accuracy_intervals, accuracy_per_epoch, against_number
 
 
@@ -61,10 +61,10 @@ def command(
         overlays: configurations that all runs get after the base.
         variants: overlays and options of each variant of the data; none: the data as they are.
         options: options of ``fit`` that all runs get, by their dotted names.
-        seeds: one run for each; 0, 1, 2 if not given.
+        seeds: numbers, a run for each; 0, 1, 2 if not given.
         baseline: the method that the others are held against; the first one if not given.
-        metric: what the table compares: the linear probe or the nearest neighbours, on frozen features after training
-            (of at most 5,000 images of each split, as in a run's summary) or online.
+        metric: accuracy that the table compares: the linear probe or the nearest neighbours, on frozen features after
+            training (of at most 5,000 images of each split, as in a run's summary) or online.
         jobs: runs at a time; each gets its share of the processor's cores, and all of them the same GPUs.
         wandb_project: log to this W&B project too, the comparison's runs in one group.
         dry_run: check all runs and list those that are not finished, but run none.
@@ -73,16 +73,16 @@ def command(
         raise Refusal("methods and base must be given, such as by -c configs/compare/quick.yaml")
     if jobs < 1:
         raise Refusal(f"jobs must be at least 1, got {jobs}")
-    if Path(output).exists() and not Path(output).is_dir():
-        raise Refusal(f"output must be a folder, but {output} is a file")
+    folder = check_place(output, folder=True)
     first = baseline if baseline is not None else next(iter(methods), "")
     if first not in methods:
         raise Refusal(f"baseline must be one of the methods, {', '.join(methods)}; got {first}")
     files = [*(base if isinstance(base, list) else [base]), *(overlays or [])]
     quiet = {"trainer.enable_progress_bar": False, **(options or {})}
     seeds = [0, 1, 2] if seeds is None else seeds
-    folder = Path(output)
     arms, of_data = _arms(methods), _arms(variants or {})
+    for file in (*files, *(one for arm in (*arms.values(), *of_data.values()) for one in arm.config)):
+        check_configuration(Path(file))
     planned = trainings([os.fspath(file) for file in files], arms, of_data, seeds, quiet, folder, wandb_project)
     _check(planned)
     done = sum(summary_of(training) is not None for training in planned)
@@ -92,8 +92,6 @@ def command(
         print("\n".join(training.name for training in planned if summary_of(training) is None))
         return
     failures = []
-    # An exit, unlike a signal, is seen by run_all, which stops the runs.
-    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         with alone_in(folder) as lock:
             for number, (training, error) in enumerate(run_all(planned, jobs, lock), start=1):
@@ -101,10 +99,9 @@ def command(
                 if error:
                     failures.append(training.name)
                 _write(planned, first, metric, folder, of_data)
-    except KeyboardInterrupt:
-        raise SystemExit("interrupted; the same command goes on from there") from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    except (KeyboardInterrupt, OSError) as stop:
+        stop.add_note("the same command goes on from there")
+        raise
     table = folder / "results.md"
     print("\n" + table.read_text() if table.is_file() else "\nno run has finished")
     if failures:

@@ -7,7 +7,7 @@ from torch import nn
 
 from lit_hardcl.cli.commands.trained import best_device, defaults, trained_backbone
 from lit_hardcl.data import ContrastiveDataModule
-from lit_hardcl.errors import SEEDS, check_whole
+from lit_hardcl.errors import check_seed
 from lit_hardcl.evaluation import (
     CATALOGUE,
     NeighbourSettings,
@@ -17,7 +17,7 @@ from lit_hardcl.evaluation import (
     frozen_features,
     measured,
 )
-from lit_hardcl.files import write_json
+from lit_hardcl.files import check_place, write_json
 
 __all__ = ["command", "defaults"]
 
@@ -33,6 +33,7 @@ def command(
     output: str | None = None,
     cache: str | None = None,
     seed: int = 0,
+    trust: str | None = None,
 ) -> None:
     """Evaluate the frozen features of a checkpoint's backbone.
 
@@ -41,25 +42,29 @@ def command(
     two random views of these, and uniformity and effective rank (RankMe) of their clean views.
 
     Args:
-        checkpoint: of a run of this library, beside its config.yaml; or any file of a backbone's weights.
+        checkpoint: file of a run of this library, beside its config.yaml; or any file of a backbone's weights.
         backbone: class or function that makes the backbone; the run's own if its config.yaml lies beside it.
         data: images to evaluate on; those the run was trained on and held out.
-        prefix: of the backbone's names in the checkpoint, such as `module.encoder.`; found if not given.
+        prefix: beginning of the backbone's names in the checkpoint, such as `module.encoder.`; found if not given.
         classifier: part of the backbone to leave out, such as torchvision's `fc`, since features come before it.
-        probe: of the linear probe; `--config configs/evaluate/cifar10.yaml` has the paper's.
-        neighbours: of the vote.
+        trust: packages whose classes the run's configuration may name, besides this library, torch, torchvision, timm;
+            separated by commas.
+        probe: settings of the linear probe; `--config configs/evaluate/cifar10.yaml` has the paper's.
+        neighbours: settings of the vote.
         output: JSON file; evaluation.json beside the checkpoint.
         cache: file to keep the features in for the next time.
-        seed: of the probe's order of images and of the random views.
+        seed: seed of the probe's order of images and of the random views.
     """
-    check_whole(*SEEDS, seed=seed)
+    check_seed(seed)
+    file = check_place(Path(checkpoint).with_name("evaluation.json") if output is None else output)
+    kept = None if cache is None else check_place(cache, "cache")
     backbone, data, digest = trained_backbone(checkpoint, backbone, data, prefix, classifier)
     device = best_device()
 
     def compute():  # type: ignore[no-untyped-def]
         return frozen_features(backbone, data, device, seed)
 
-    frozen = cached(Path(cache), cache_key(backbone, data, seed), compute) if cache else compute()
+    frozen = cached(kept, cache_key(backbone, data, seed), compute) if kept else compute()
     numbers = measured(frozen, data.num_classes, probe, neighbours, seed, device)
     held_out, width = frozen.held_out.features.shape
     print(f"{checkpoint} on {data.dataset}: {len(frozen.train.targets)} training and {held_out} held-out images")
@@ -67,7 +72,6 @@ def command(
         what = f"  of {row.limit(held_out, width)}" if row.limit else ""
         value = f"{numbers[row.name]:10.4f}{what}" if row.name in numbers else f"{'-':>10}  (no labels)"
         print(f"{row.label:20}{value}")
-    file = Path(output) if output else Path(checkpoint).with_name("evaluation.json")
     write_json(
         file,
         {

@@ -8,7 +8,7 @@ import torch
 from lit_hardcl.cli.refusals import check_read
 from lit_hardcl.cli.training import CommandLine, command_line, leaving_nothing
 from lit_hardcl.errors import Refusal
-from lit_hardcl.files import whole
+from lit_hardcl.files import check_place, whole
 from lit_hardcl.runs import log_folder
 
 
@@ -38,6 +38,7 @@ def run(args: list[str]) -> None:
         line.check_model(Path(path))
     if trainer.world_size > 1:
         raise Refusal(f"predict runs in one process, got {trainer.world_size}: set --trainer.devices 1")
+    check_place(trainer.default_root_dir, "default_root_dir", folder=True)
     with leaving_nothing(line, "predict"):
         rows = trainer.predict(line.model, datamodule=line.datamodule, ckpt_path=path)
     file = (log_folder(trainer) or Path(trainer.default_root_dir)) / "features.pt"

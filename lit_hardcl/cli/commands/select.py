@@ -10,7 +10,7 @@ from torch import nn
 from lit_hardcl.cli.commands.running import ASKED
 from lit_hardcl.cli.commands.trained import best_device, defaults, trained_backbone
 from lit_hardcl.data import ContrastiveDataModule
-from lit_hardcl.errors import Refusal, check_whole
+from lit_hardcl.errors import Refusal, check_seed, check_whole
 from lit_hardcl.evaluation import (
     extract_features,
     latent_classes,
@@ -18,7 +18,7 @@ from lit_hardcl.evaluation import (
     random_view_batches,
     select_core,
 )
-from lit_hardcl.files import write_json
+from lit_hardcl.files import check_place, write_json
 from lit_hardcl.version import __version__
 
 __all__ = ["command", "defaults"]
@@ -40,32 +40,37 @@ def command(
     data: ContrastiveDataModule | None = None,
     prefix: str | None = None,
     classifier: str | None = None,
+    trust: str | None = None,
 ) -> None:
     """Choose the training images that are most similar to their class, in the manner of SAS (arXiv:2302.09195).
 
     The backbone of the checkpoint is the proxy that tells how similar random views of two images are.
 
     Args:
-        checkpoint: of a run of this library, beside its config.yaml; or any file of a backbone's weights.
-        share: of each class, to be given, above 0 and below 1. arXiv:2501.01317 (Fig. 1) took 0.2 of CIFAR-10, 0.95
-            of CIFAR-100, 0.8 of STL-10 and 0.6 of TinyImageNet.
+        checkpoint: file of a run of this library, beside its config.yaml; or any file of a backbone's weights.
+        share: part of each class, to be given, above 0 and below 1. arXiv:2501.01317 (Fig. 1) took 0.2 of CIFAR-10,
+            0.95 of CIFAR-100, 0.8 of STL-10 and 0.6 of TinyImageNet.
         by: classes by k-means on the features, or by the labels.
-        clusters: how many; as many as the data have classes if not given.
+        clusters: number of clusters; as many as the data have classes if not given.
         views: random views of each image.
-        redundancy: how much similarity among the chosen counts against them; 1 is the paper's sum, above 0.5 good for
-            small shares only.
-        seed: of the views and the clusters.
+        redundancy: weight with which similarity among the chosen counts against them; 1 is the paper's sum, above 0.5
+            good for small shares only.
+        seed: seed of the views and the clusters.
         output: JSON file; core.json beside the checkpoint.
         backbone: class or function that makes the backbone; the run's own if its config.yaml lies beside it.
         data: images to choose from; those the run was trained on.
-        prefix: of the backbone's names in the checkpoint, such as `module.encoder.`; found if not given.
+        prefix: beginning of the backbone's names in the checkpoint, such as `module.encoder.`; found if not given.
         classifier: part of the backbone to leave out, such as torchvision's `fc`, since features come before it.
+        trust: packages whose classes the run's configuration may name, besides this library, torch, torchvision, timm;
+            separated by commas.
     """
     if share is None or not 0 < share < 1:  # before any image is looked at; the choice itself asks again
         raise Refusal(f"share must be above 0 and below 1, got {share}")
     check_whole(1, views=views)
+    check_seed(seed)
     if by == "labels" and clusters is not None:
         raise Refusal(f"clusters are of use with --by clusters only, got {clusters} with --by labels; leave it out")
+    file = check_place(Path(checkpoint).with_name("core.json") if output is None else output)
     backbone, data, digest = trained_backbone(checkpoint, backbone, data, prefix, classifier)
     images = data.train_images
     if by == "labels" and (unlabelled := int((images.targets < 0).sum())):
@@ -78,7 +83,6 @@ def command(
     else:
         classes = latent_classes(features, data.num_classes if clusters is None else clusters, seed)
     rows = select_core(features, classes, share, redundancy)
-    file = Path(output) if output else Path(checkpoint).with_name("core.json")
     write_json(
         file,
         {

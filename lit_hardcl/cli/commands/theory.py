@@ -75,10 +75,10 @@ def spectrum(
     """Eigenvalues of the similarity graph, exactly, in blocks of equal ones.
 
     Args:
-        structure: which difficult samples of different classes are similar; both by default.
+        structure: rule by which difficult samples of different classes are similar; both by default.
         k: name the eigenvalue that bounds features of this width, lambda_{k+1}.
         output: the figure's file; none if empty.
-        options: of the graph.
+        options: numbers of the graph.
     """
     plots.check_figure_file(output)
     if k is not None and k < 1:
@@ -110,11 +110,11 @@ def bounds(
     """Bounds on the error of a linear probe, and a map of where removal, margin and temperature lower them.
 
     Args:
-        structure: which difficult samples of different classes are similar; both by default.
+        structure: rule by which difficult samples of different classes are similar; both by default.
         k: width of the features, at least r + 1; r + 1 by default.
         delta: error of recovering an image's label from one view of it; by default the bounds are in units of it.
         output: the figure's file, over gamma - beta and n_d / n; none if empty.
-        options: of the graph.
+        options: numbers of the graph.
     """
     plots.check_figure_file(output)
     theory.error_bound(delta, 0.0)  # refuses a delta that is no error
@@ -171,9 +171,9 @@ def remedies(structure: Structure | None = None, output: str = "theory_remedies.
     """Margins and temperatures that undo difficult samples, and the thresholds from which remedies pay.
 
     Args:
-        structure: which difficult samples of different classes are similar; both by default.
+        structure: rule by which difficult samples of different classes are similar; both by default.
         output: the figure's file; none if empty.
-        options: of the graph.
+        options: numbers of the graph.
     """
     plots.check_figure_file(output)
     chosen = graph(**options)

@@ -10,7 +10,7 @@ from torch import Tensor
 from lit_hardcl import plots, theory
 from lit_hardcl.cli.commands.printing import print_table, save_figure
 from lit_hardcl.cli.commands.trained import load_run
-from lit_hardcl.errors import SEEDS, Refusal, check_whole
+from lit_hardcl.errors import Refusal, check_seed, check_whole
 
 Vectors = NDArray[np.float64]
 
@@ -24,6 +24,7 @@ def collapse(
     tolerance: float = 5.0,
     seed: int = 0,
     output: str = "theory_collapse.png",
+    trust: str | None = None,
 ) -> None:
     """How far positives are from being the best anchor for the loss, and from the hull of their negatives.
 
@@ -31,21 +32,23 @@ def collapse(
     its positive, and all views of the other images are the negatives. Without, all vectors are random.
 
     Args:
-        checkpoint: of a run, with its config.yaml beside it.
-        positives: how many to examine, from the batch's first ones on; 30 ms each with 510 negatives in 128 dimensions.
-        negatives: of each random positive, 510 by default.
-        dim: of the random vectors, 128 by default.
+        checkpoint: file of a run, with its config.yaml beside it.
+        positives: number to examine, from the batch's first ones on; 30 ms each with 510 negatives in 128 dimensions.
+        negatives: number beside each random positive, 510 by default.
+        dim: width of the random vectors, 128 by default.
         tau: temperature of the loss; by default the checkpoint's, or else .5.
         tolerance: degrees up to which the best anchor counts as on its positive.
-        seed: of the random vectors.
+        seed: seed of the random vectors.
         output: the figure's file; none if empty.
+        trust: packages whose classes the run's configuration may name, besides this library, torch, torchvision, timm;
+            separated by commas.
 
     Raises:
         ValueError: if a number is out of range, or the checkpoint's loss has no temperature and none is given.
     """
     plots.check_figure_file(output)
     check_whole(1, positives=positives)
-    check_whole(*SEEDS, seed=seed)
+    check_seed(seed)
     if not 0 < tolerance <= 180:
         raise Refusal(f"tolerance is an angle in degrees, above 0 and at most 180, got {tolerance}")
     if checkpoint is None:
@@ -57,7 +60,7 @@ def collapse(
     elif negatives is not None or dim is not None:
         raise Refusal(f"negatives and dim are a checkpoint's own: leave out negatives={negatives}, dim={dim}")
     else:
-        views, tau = _projected_views(checkpoint, tau)
+        views, tau = _projected_views(checkpoint, tau, trust)
         count, images = min(positives, len(views[0])), np.arange(len(views[0]))
         own = views[1][:count]
         others = np.stack([np.concatenate([view[images != image] for view in views]) for image in range(count)])
@@ -81,9 +84,9 @@ def collapse(
 
 
 @torch.no_grad()
-def _projected_views(checkpoint: Path, tau: float | None) -> tuple[list[Vectors], float]:
+def _projected_views(checkpoint: Path, tau: float | None, trust: str | None) -> tuple[list[Vectors], float]:
     """Unit vectors of every view of a checkpoint's first training batch, and its loss's temperature."""
-    module, data = load_run(checkpoint)
+    module, data = load_run(checkpoint, trust)
     if tau is None:
         tau = getattr(getattr(module, "criterion", None), "temperature", None)
     if tau is None:

@@ -13,17 +13,34 @@ from lit_hardcl.data import ContrastiveDataModule
 from lit_hardcl.errors import Refusal
 from lit_hardcl.models import load_backbone
 from lit_hardcl.runs import read_checkpoint, run_config
+from lit_hardcl.trust import check_named
 
 
 def defaults(args: list[str]) -> dict[str, Any]:
-    """Return backbone and data of the run that left the checkpoint among ``args``; options may change them."""
+    """Return backbone and data of the run that left the checkpoint among ``args``; options may change them.
+
+    Raises:
+        Refusal: if they name what is of no trusted package, unless an option names another class.
+    """
     free = [arg for before, arg in zip(["", *args], args, strict=False) if before[:1] != "-" or "=" in before]
     path = next((Path(arg) for arg in free if Path(arg).is_file()), None)
     config = run_config(path, read_checkpoint(path, "checkpoint", bare=True)) if path else {}
     if not config:
         return {}
-    backbone = config["model"].get("init_args", {}).get("backbone")
-    return {"data": config["data"]} | ({"backbone": backbone} if backbone else {})
+    given = {"data": config["data"], "backbone": config["model"].get("init_args", {}).get("backbone")}
+    named = dict(zip(args, [*args[1:], ""], strict=True))
+    named |= {name: value for name, _, value in (arg.partition("=") for arg in args) if value}
+    for name, kind in (("data", LightningDataModule), ("backbone", nn.Module)):
+        if f"--{name}" in named:
+            del given[name]
+        else:
+            check_named(given[name], kind, f"{name} of the run", packages(named.get("--trust")))
+    return {name: value for name, value in given.items() if value}
+
+
+def packages(trust: str | None) -> list[str]:
+    """Packages that the option ``--trust`` names."""
+    return trust.split(",") if trust else []
 
 
 def trained_backbone(
@@ -55,18 +72,21 @@ def trained_backbone(
     return backbone, data, hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def load_run(checkpoint: Path) -> tuple[LightningModule, LightningDataModule]:
+def load_run(checkpoint: Path, trust: str | None = None) -> tuple[LightningModule, LightningDataModule]:
     """Load the module of a checkpoint, in evaluation mode on the CPU, and the data module it was trained with.
 
     With the run's seed and, if a filter dropped images, the images that were kept.
 
     Raises:
-        ValueError: if ``checkpoint`` is none of this library's runs, or their YAML is not beside it: see `run_config`.
+        ValueError: if ``checkpoint`` is none of this library's runs, or their YAML is not beside it: see `run_config`;
+            or if that names what is of no trusted package.
     """
     saved = read_checkpoint(checkpoint)
     config = run_config(checkpoint, saved)
     if not config:
         raise Refusal(f"a run's checkpoint names its model and has its config.yaml beside it, {checkpoint} does not")
+    for name, kind in (("model", LightningModule), ("data", LightningDataModule)):
+        check_named(config[name], kind, f"{name} of the run", packages(trust))
     parser = jsonargparse.ArgumentParser()
     parser.add_subclass_arguments(LightningModule, "model", fail_untyped=False)
     parser.add_subclass_arguments(LightningDataModule, "data", fail_untyped=False)

@@ -1,6 +1,5 @@
 """Running a comparison: a process for each training; what is finished is not run again, what was killed goes on."""
 
-import json
 import os
 import subprocess
 import sys
@@ -11,12 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lit_hardcl.compare.plan import Training
-from lit_hardcl.earlier import renewed
 from lit_hardcl.errors import Refusal
-from lit_hardcl.runs import Run, differences, read_checkpoint
+from lit_hardcl.runs import Run, differences, in_order, read_checkpoint, read_config, read_summary
 
 try:
     import fcntl
@@ -30,7 +26,7 @@ KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "17179869184"}
 def summary_of(training: Training) -> dict[str, Any] | None:
     """What a finished training's ``summary.json`` says; ``None`` if it is not finished."""
     finished = Run.below(training.folder)
-    return json.loads(finished[-1].summary.read_text()) if finished else None
+    return read_summary(finished[-1].summary) if finished else None
 
 
 def check_same_options(training: Training, options: dict[str, Any]) -> None:
@@ -42,7 +38,7 @@ def check_same_options(training: Training, options: dict[str, Any]) -> None:
         ValueError: naming the options that differ.
     """
     for file in training.folder.rglob("config.yaml"):
-        here, there = (_identity(given) for given in (options, renewed(yaml.safe_load(file.read_text()))))
+        here, there = (_identity(given) for given in (options, read_config(file)))
         if lines := differences(_common(here, there), _common(there, here)):
             raise Refusal(
                 f"{training.folder} holds a run with other options: choose another --output, or remove that folder\n  "
@@ -53,7 +49,8 @@ def check_same_options(training: Training, options: dict[str, Any]) -> None:
 def _identity(options: dict[str, Any]) -> dict[str, Any]:
     """What makes a run the one it is; where it logs does not."""
     parts = {name: options.get(name) for name in ("seed_everything", "model", "data", "trainer")}
-    return {**parts, "trainer": {**(parts["trainer"] or {}), "logger": None}}
+    trainer = parts["trainer"] if isinstance(parts["trainer"], dict) else {}
+    return {**parts, "trainer": {**trainer, "logger": None}}
 
 
 def _common(options: Any, others: Any) -> Any:
@@ -130,7 +127,7 @@ def _run(
         running.discard(process)
     if summary_of(training):
         return ""
-    last = log.read_text().strip().splitlines()[-1:] or ["nothing was printed"]
+    last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["nothing was printed"]
     return f"exit code {process.returncode}: {last[0]} (all of it in {log})"
 
 
@@ -141,7 +138,7 @@ def _cores() -> int:
 
 def _newest_checkpoint(folder: Path, log: Path) -> Path | None:
     """The newest ``last.ckpt`` that can be read."""
-    for file in sorted(folder.rglob("last.ckpt"), key=lambda file: file.stat().st_mtime, reverse=True):
+    for file in reversed(in_order(folder.rglob("last.ckpt"))):
         try:
             read_checkpoint(file)
         except ValueError as error:  # such as a disk that was full while it was written

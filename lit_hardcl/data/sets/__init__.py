@@ -1,5 +1,6 @@
 """The data sets by name; each file has a reader, the entry and the recipe of random views."""
 
+from inspect import signature
 from pydoc import ErrorDuringImport, locate
 
 from lit_hardcl.data.entry import DataSet
@@ -21,7 +22,8 @@ def data_set(name: str) -> DataSet:
     """Return the entry of this name, or the one at this import path.
 
     Args:
-        name: in `DATASETS`, or such as ``mine.SET``: a `DataSet`, or what gives one when it is called.
+        name: name in `DATASETS`, or an import path such as ``mine.SET``: a `DataSet`, or what gives one when it is
+            called.
 
     Raises:
         Refusal: listing the known names.
@@ -35,7 +37,10 @@ def data_set(name: str) -> DataSet:
         raise Refusal(f"{known}, or an import path, got {name!r}, whose import fails: {error.value!r}") from error
     if found is None:
         raise Refusal(f"{known}, got {name!r}: one of your own is given by its import path, such as mine.SET")
-    found = found() if callable(found) else found
+    if callable(found):
+        if needed := [part.name for part in signature(found).parameters.values() if part.default is part.empty]:
+            raise Refusal(f"{known}, or the import path of a DataSet, got {name!r}, which needs {', '.join(needed)}")
+        found = found()
     if not isinstance(found, DataSet):
         raise Refusal(f"{known}, or the import path of a DataSet, got {name!r}, which is a {type(found).__name__}")
     return found

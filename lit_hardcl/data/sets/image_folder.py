@@ -1,10 +1,11 @@
 """Folders of image files in the layout of ImageNet."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import torch
-from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
+from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from lit_hardcl.data.entry import DataSet
 from lit_hardcl.data.images import Images
@@ -15,24 +16,47 @@ from lit_hardcl.views.recipe import Augmentation
 def load(root: Path, train: bool, download: bool) -> Images:
     """List the files of ``root/train/CLASS/*`` or ``root/val/CLASS/*``; the training folders number the classes.
 
+    What is hidden, its name beginning with a dot, is neither a class nor an image.
+
     Raises:
-        ValueError: if a folder is missing or empty, or a held-out class is not a training class.
+        ValueError: if a folder is missing or empty, a link leads back to a folder above it, or the held-out classes are
+            not the training classes.
     """
     names = _classes(root / "train", download)
     split = root / ("train" if train else "val")
-    unknown = sorted(set(_classes(split, download)) - set(names))
-    if unknown:
+    own = _classes(split, download)
+    if unknown := sorted(set(own) - set(names)):
         raise Refusal(f"held-out classes must be among the training classes, got {unknown[:5]} in {split}")
-    numbers = {name: number for number, name in enumerate(names)}
-    found = make_dataset(split, numbers, extensions=IMG_EXTENSIONS, allow_empty=True)
-    if not found:
+    if missing := sorted(set(names) - set(own)):
+        raise Refusal(f"held-out classes must be the training classes, but {split} lacks {missing[:5]}")
+    files = [_image_files(split / name) for name in names]
+    if not any(files):
         raise Refusal(f"a data set needs at least one image, got none in {split} ({', '.join(IMG_EXTENSIONS)})")
-    files, targets = zip(*found, strict=True)
-    return Images(torch.tensor(targets), tuple(names), torch.arange(len(files)), files=np.array(files))
+    if empty := [name for name, its in zip(names, files, strict=True) if not its]:
+        raise Refusal(f"every class needs an image, got none of {empty[:5]} in {split}; fill or remove the folder")
+    targets = torch.arange(len(names)).repeat_interleave(torch.tensor([len(its) for its in files]))
+    every = np.array([file for its in files for file in its])
+    return Images(targets, tuple(names), torch.arange(len(every)), files=every)
+
+
+def class_folders(folder: Path) -> list[str]:
+    """Names of the folders in a folder, but hidden ones such as ``.ipynb_checkpoints``, in their order."""
+    return sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name[0] != ".") if folder.is_dir() else []
+
+
+def _image_files(folder: Path) -> list[str]:
+    found = []
+    for place, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if name[0] != "."]
+        for inner in (Path(place, name) for name in folders):
+            if Path(place).resolve().is_relative_to(inner.resolve()):
+                raise Refusal(f"a folder of images must not link to a folder above it, but {inner} does; remove it")
+        found += [(place, name) for name in names if name[0] != "." and name.lower().endswith(IMG_EXTENSIONS)]
+    return [os.path.join(*one) for one in sorted(found)]
 
 
 def _classes(folder: Path, download: bool) -> list[str]:
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    names = class_folders(folder)
     if not names:
         advice = "; image_folder cannot be downloaded" if download else ""
         raise Refusal(

@@ -11,7 +11,9 @@ from torchvision.transforms.v2.functional import resize
 from lit_hardcl.data.decoding import decoded
 from lit_hardcl.data.entry import DataSet
 from lit_hardcl.data.images import Images, in_memory
+from lit_hardcl.data.sets.image_folder import class_folders
 from lit_hardcl.errors import Refusal
+from lit_hardcl.files import read_text
 from lit_hardcl.views.recipe import Augmentation
 
 _TINY = "tiny-imagenet-200"
@@ -33,12 +35,15 @@ def load(root: Path, train: bool, download: bool) -> Images:
             f"data_dir must hold tiny_imagenet, but {folder} is not there, or not all of it; "
             f"let it be downloaded with --data.download=true, or unpack {_TINY}.zip into {root}"
         )
-    numbers = {path.name: number for number, path in enumerate(sorted((folder / "train").iterdir()))}
+    numbers = {name: number for number, name in enumerate(class_folders(folder / "train"))}
     if train:
-        files = sorted((folder / "train").glob("*/images/*"))
+        files = [file for name in numbers for file in sorted((folder / "train" / name).glob("images/[!.]*"))]
         targets = [numbers[file.parent.parent.name] for file in files]
     else:
-        lines = [line.split("\t")[:2] for line in (folder / "val" / "val_annotations.txt").read_text().splitlines()]
+        annotations = folder / "val" / "val_annotations.txt"
+        lines = [line.split("\t")[:2] for line in read_text(annotations, "a list of labels").splitlines()]
+        if wrong := [line for line in lines if len(line) < 2 or line[1] not in numbers]:
+            raise Refusal(f"{annotations} must give each file a training class after a tab, got {wrong[0]}")
         files = [folder / "val" / "images" / name for name, _ in sorted(lines)]
         targets = [numbers[label] for _, label in sorted(lines)]
     if not files:
@@ -58,7 +63,7 @@ def _tiny(file: Path) -> Tensor:
 def _words(file: Path, numbers: list[str]) -> tuple[str, ...]:
     if not file.is_file():
         return tuple(numbers)
-    words = dict(line.split("\t", 1) for line in file.read_text().splitlines() if "\t" in line)
+    words = dict(line.split("\t", 1) for line in read_text(file, "a list of words").splitlines() if "\t" in line)
     return tuple(words.get(number, number) for number in numbers)
 
 
