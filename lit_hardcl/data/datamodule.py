@@ -18,16 +18,9 @@ from lit_hardcl.data.loading import CleanBatches, RandomBatches, TrainingLoader,
 from lit_hardcl.data.raw_batch import Making
 from lit_hardcl.data.reload import ReloadOnce
 from lit_hardcl.data.sets import data_set
-from lit_hardcl.data.settings import (
-    check_a_batch_fits,
-    check_at_least,
-    check_imbalance,
-    check_mix_fraction,
-    check_workers,
-    read_indices,
-)
+from lit_hardcl.data.settings import check_a_batch_fits, check_batch, check_imbalance, check_mix_fraction, read_indices
 from lit_hardcl.data.variants import keep, long_tail, mix_classes, rows_of, subset, without_mixed
-from lit_hardcl.errors import check_seed, check_whole
+from lit_hardcl.errors import check_given, check_seed, check_whole
 from lit_hardcl.views.recipe import Augmentation
 
 
@@ -84,9 +77,10 @@ class ContrastiveDataModule(LightningDataModule):
         compile: bool = False,
     ) -> None:
         super().__init__()
-        check_at_least(2, batch_size=batch_size)
+        check_batch(batch_size)
         self.seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed
-        check_workers(num_workers)
+        check_given(num_views=num_views, num_workers=num_workers)
+        check_whole(0, 1024, num_workers=num_workers)
         check_seed(self.seed)
         check_whole(-(2**63), train_size=train_size)
         check_mix_fraction(mix_fraction)
@@ -109,8 +103,8 @@ class ContrastiveDataModule(LightningDataModule):
         self.image_size = self.source.image_size if image_size is None else image_size
         self.eval_batch_size = batch_size if eval_batch_size is None else eval_batch_size
         self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
-        check_at_least(1, num_views=num_views, eval_batch_size=self.eval_batch_size)
-        check_at_least(8, image_size=self.image_size)
+        check_whole(1, num_views=num_views, eval_batch_size=self.eval_batch_size)
+        check_whole(8, image_size=self.image_size)
         self._kept: Tensor | None = None
         self._training: TrainingLoader | None = None
         self._within: dict[str, int] = {}  # an epoch, as a checkpoint has it

@@ -4,19 +4,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lit_hardcl.errors import Refusal, check_whole
+from lit_hardcl.errors import Refusal, check_given, check_whole
 from lit_hardcl.files import read
 
-MOST_WORKERS = 1024
 
-
-def check_at_least(lowest: int, **settings: int) -> None:
-    """Raise a ValueError that names the setting, the rule and the value, if one of them is too small."""
-    if settings.get("batch_size") == 1:
+def check_batch(batch_size: int) -> None:
+    """Raise a ValueError unless there is something to contrast in a batch."""
+    if batch_size == 1:
         raise Refusal("batch_size must be at least 2, got 1: a contrastive batch needs two images")
-    if missing := [name for name, value in settings.items() if value is None]:  # null in a YAML
-        raise Refusal(f"{missing[0]} must be at least {lowest}, got None")
-    check_whole(lowest, **settings)
+    check_given(batch_size=batch_size)
+    check_whole(2, batch_size=batch_size)
 
 
 def check_mix_fraction(fraction: float) -> None:
@@ -65,14 +62,3 @@ def read_indices(source: str | list[int]) -> list[int]:
 
 def _numbers(text: str) -> Any:
     return json.loads(text) if text.lstrip()[:1] in ("[", "{") else [int(line) for line in text.split()]
-
-
-def check_workers(num_workers: int) -> None:
-    """Refuse a number below 0, or of more processes than a machine will start.
-
-    Raises:
-        Refusal: naming the number.
-    """
-    check_at_least(0, num_workers=num_workers)
-    if num_workers > MOST_WORKERS:
-        raise Refusal(f"num_workers must be at most {MOST_WORKERS}, got {num_workers}: each is a process")

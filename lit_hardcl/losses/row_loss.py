@@ -27,7 +27,7 @@ class Rectangle:
         key_features: the same of the keys; ``None`` where ``keys`` is.
         anchor_targets: classes, -1 where unknown; ``None``: not known.
         key_targets: the same of the keys; ``None`` where ``keys`` is.
-        anchor_images: which image each anchor shows, -1 where unknown. A key of this image that is not its positive,
+        anchor_images: number of each anchor's image, -1 where unknown. A key of this image that is not its positive,
             such as an older one in a queue, is no key of its. ``None``: not known.
         key_images: the same of the keys, -1 where unknown or never to be left out.
     """
