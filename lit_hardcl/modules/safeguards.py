@@ -72,13 +72,23 @@ class Safeguarded(pl.LightningModule):
             raise Refusal(f"the checkpoint does not fit this {type(self).__name__}: {wrong}")
 
     @classmethod
-    def load_from_checkpoint(cls, checkpoint_path: Any, *arguments: Any, **settings: Any) -> Any:
+    def load_from_checkpoint(
+        cls,
+        checkpoint_path: Any,
+        map_location: Any = None,
+        hparams_file: Any = None,
+        strict: bool | None = None,
+        weights_only: bool | None = None,
+        **settings: Any,
+    ) -> Any:
         """As Lightning's, also for checkpoints whose options are spelt as in an earlier version."""
         if isinstance(checkpoint_path, (str, os.PathLike)) and os.path.isfile(checkpoint_path):  # not an address
-            checkpoint_path = _in_todays_spelling(checkpoint_path, settings.get("weights_only"))
-        token = _LOOSELY.set(settings.get("strict") is False)
+            checkpoint_path = _in_todays_spelling(checkpoint_path, weights_only)
+        token = _LOOSELY.set(strict is False)
         try:
-            return super().load_from_checkpoint(checkpoint_path, *arguments, **settings)
+            return super().load_from_checkpoint(
+                checkpoint_path, map_location, hparams_file, strict, weights_only, **settings
+            )
         finally:
             _LOOSELY.reset(token)
 
