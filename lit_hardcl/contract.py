@@ -49,8 +49,24 @@ def unpack(batch: Any) -> tuple[list[Tensor], Tensor, Tensor | None]:
     return list(views) if isinstance(views, (list, tuple)) else [views], targets, indices
 
 
+def check_targets(targets: Tensor, classes: int | None = None) -> None:
+    """Refuse what are no class numbers, one an image; how large they are, only on a CPU, where a look does not wait.
+
+    Raises:
+        Refusal: for one-hot or soft labels, or a number that is not below ``classes``.
+    """
+    if targets.ndim != 1 or targets.is_floating_point() or targets.dtype == torch.bool:
+        raise Refusal(
+            f"targets must be class numbers, one whole number an image, got {targets.dtype} of shape "
+            f"{tuple(targets.shape)}: of one-hot or soft labels take argmax(dim=1), -1 where an image has none"
+        )
+    if classes is not None and targets.device.type == "cpu" and len(targets) and targets.max() >= classes:
+        raise Refusal(f"targets must be below num_classes={classes}, got {int(targets.max())}")
+
+
 def step_output(features: Tensor, targets: Tensor, indices: Tensor | None, views: int = 1) -> dict[str, Any]:
     """What a step returns for callbacks beside its loss: features without gradient, the rest repeated for each view."""
+    check_targets(targets)
     repeated = None if indices is None else indices.repeat(views)
     return {"features": features.detach(), "targets": targets.repeat(views), "indices": repeated}
 
@@ -78,6 +94,7 @@ def read_step(outputs: Any, indexed: bool = False) -> StepOutput:
     features, targets, indices = outputs["features"].detach(), outputs["targets"], outputs.get("indices")
     if len(targets) == 0 or len(features) % len(targets):
         raise Refusal(f"features must be one row per view and image, got {len(features)} for {len(targets)} targets")
+    check_targets(targets)
     targets = targets.repeat(len(features) // len(targets))
     if indices is not None and len(indices) and len(features) % len(indices) == 0:
         return StepOutput(features, targets, indices.repeat(len(features) // len(indices)))
@@ -95,5 +112,6 @@ def evaluated(module: Any, outputs: Any, batch: Any) -> StepOutput:
     if has_step_output(outputs):
         return read_step(outputs)
     views, targets, indices = unpack(batch)
+    check_targets(targets)
     with torch.no_grad():
         return StepOutput(module(views[0]).flatten(1), targets, indices)

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from lit_hardcl import distributed
 from lit_hardcl.callbacks.online import OnlineEvaluator
-from lit_hardcl.contract import read_step
+from lit_hardcl.contract import check_targets, read_step
 from lit_hardcl.errors import Refusal
 
 
@@ -79,7 +79,8 @@ class OnlineLinearProbe(OnlineEvaluator):
         if batch_idx % self.every_n_steps:
             return
         features, targets, _ = read_step(outputs)
-        features = features.float()
+        check_targets(targets if self._built else targets.cpu(), self._classes)
+        features, targets = features.float(), targets.long().clamp(min=-1)
         probe, optimizer = self._probe_and_optimizer(features)
         with torch.enable_grad(), torch.autocast(features.device.type, enabled=False):
             loss = F.cross_entropy(probe(features), targets, ignore_index=-1, reduction="sum")

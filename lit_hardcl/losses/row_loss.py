@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.profiler import record_function
 
+from lit_hardcl.contract import check_targets
 from lit_hardcl.distributed import Keys
 from lit_hardcl.errors import Refusal
 from lit_hardcl.functional.contrast import check_treatment
@@ -129,6 +130,8 @@ class RowLoss(nn.Module):
                 image.
         """
         _check_views(z0, z1, h0, h1, targets)
+        if self.uses_targets and targets is not None:
+            check_targets(targets)
         keys = Keys(len(z0), 2, z0.device, self.gather_distributed)
 
         def sides(rows: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -215,6 +215,42 @@ def test_the_number_of_classes_must_be_known_before_training():
         quiet_trainer(OnlineKNN(), max_epochs=1).fit(Foreign(), DataLoader([0]), DataLoader([0]))
 
 
+@pytest.mark.filterwarnings("ignore:.*have no `val_dataloader`")
+@pytest.mark.filterwarnings("ignore:The number of training batches")
+@pytest.mark.parametrize("kind", [OnlineLinearProbe, OnlineKNN])
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (torch.eye(4), r"class numbers, one whole number an image, got torch.float32 of shape \(4, 4\): .* argmax"),
+        (torch.rand(4), "class numbers, one whole number an image, got torch.float32"),
+        (torch.arange(4), "targets must be below num_classes=3, got 3"),
+    ],
+    ids=["one-hot", "soft", "beyond"],
+)
+def test_labels_that_are_no_class_numbers_are_refused(kind, labels, message):
+    class Data(pl.LightningDataModule):
+        num_classes = 3
+
+        def train_dataloader(self):
+            return DataLoader([(torch.rand(4, 1, 4, 4), labels, torch.arange(4))], batch_size=None)
+
+    class Module(Foreign):
+        def training_step(self, batch, batch_idx):
+            return super().training_step(([batch[0]], *batch[1:]), batch_idx)
+
+    with pytest.raises(ValueError, match=message):
+        quiet_trainer(kind(), max_epochs=1).fit(Module(16), Data())
+
+
+def test_every_negative_label_is_none():
+    outputs = [{"features": torch.eye(4), "targets": torch.tensor([0, 1, none, none])} for none in (-1, -100)]
+    probes = [OnlineLinearProbe(num_classes=2) for _ in outputs]
+    for probe, output in zip(probes, outputs, strict=True):
+        probe._classes = 2
+        probe.on_train_batch_end(pl.Trainer(accelerator="cpu", logger=False), Foreign(), output, None, 0)
+    assert torch.equal(probes[0].probe.weight, probes[1].probe.weight)
+
+
 @pytest.mark.parametrize(
     ("kind", "settings"),
     [
