@@ -1,5 +1,6 @@
 """What flows between data, modules and callbacks: a batch, and what a step returns, with its one writer and reader."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -41,7 +42,18 @@ def unpack(batch: Any) -> tuple[list[Tensor], Tensor, Tensor | None]:
     """Views, targets and indices of a batch; a foreign one may hold images instead of views, and no indices.
 
     A third entry that is not one whole number an image is none of indices.
+
+    Raises:
+        Refusal: if it is not positional, as a mapping, or has no targets.
     """
+    if not isinstance(batch, (tuple, list)) or len(batch) < 2:
+        found = f"a {type(batch).__name__}" + (
+            f" of {', '.join(map(str, batch))}" if isinstance(batch, Mapping) else ""
+        )
+        raise Refusal(
+            f"batches are (views or images, targets, indices), the last if there are, got {found}: let the data "
+            "module's on_after_batch_transfer, or the loader's collate_fn, put it so"
+        )
     views, targets, *rest = batch
     given = rest[0] if rest and isinstance(rest[0], Tensor) else None
     is_index = given is not None and given.shape == (len(targets),) and not given.is_floating_point()

@@ -4,14 +4,14 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from nets import FlatNet, Foreign
-from torch.utils.data import DataLoader
+from torch.utils.data import BatchSampler, DataLoader
 from torchmetrics.functional.classification import multiclass_accuracy
 from trainers import quiet_trainer
 
 from lit_hardcl import ContrastiveDataModule, OnlineKNN, OnlineLinearProbe, SimCLR
 from lit_hardcl.callbacks import OnlineStatistics
 from lit_hardcl.callbacks.online import first_of_each
-from lit_hardcl.evaluation import Statistic, extract_features, rank_me, uniformity
+from lit_hardcl.evaluation import Statistic, extract_features, of_rows, rank_me, uniformity
 
 
 def fit(module, data, *callbacks, max_epochs=1):
@@ -337,3 +337,39 @@ def test_clean_batches_of_somebodys_data_may_be_images_and_targets_alone():
     assert metrics["val_knn_top1"] == 1
     features = extract_features(Foreign(pixels=16), PlainData().clean_train_dataloader())
     assert features.indices.tolist() == list(range(20))
+
+
+class Kinds(PlainData):
+    """The same images by other loaders and in other batches."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.kind = kind
+
+    def clean_train_dataloader(self):
+        if self.kind == "batch sampler":
+            return DataLoader(self.rows, batch_sampler=BatchSampler(range(20), 8, drop_last=False))
+        if self.kind == "no indices":
+            return DataLoader([(image, target, torch.rand(3)) for image, target in self.rows], batch_size=8)
+        return DataLoader([{"image": image, "label": target} for image, target in self.rows], batch_size=8)
+
+    def on_after_batch_transfer(self, batch, dataloader_idx):
+        return (batch["image"], batch["label"]) if self.kind == "mapping" and isinstance(batch, dict) else batch
+
+
+@pytest.mark.filterwarnings("ignore:.*does not have many workers")
+@pytest.mark.parametrize("kind", ["batch sampler", "no indices", "mapping"])
+def test_clean_loaders_of_other_kinds_fill_the_bank_and_tell_similarities(kind):
+    (metrics,) = quiet_trainer(OnlineKNN(num_classes=2)).validate(Foreign(pixels=16), Kinds(kind))
+    assert metrics["val_knn_top1"] == 1
+    data = Kinds(kind)
+    read = extract_features(
+        Foreign(pixels=16), of_rows(data.clean_train_dataloader(), torch.arange(12)), data.on_after_batch_transfer
+    )
+    assert (read.targets.tolist(), read.indices.tolist()) == ([0, 1] * 6, list(range(12)))
+
+
+@pytest.mark.filterwarnings("ignore:.*does not have many workers")
+def test_a_batch_that_is_not_positional_is_refused_with_what_it_has():
+    with pytest.raises(ValueError, match="got a dict of image, label: let the data module's on_after_batch_transfer"):
+        quiet_trainer(OnlineKNN(num_classes=2)).validate(Foreign(pixels=16), Kinds("unread"))
