@@ -87,7 +87,14 @@ class Safeguarded(pl.LightningModule):
 
     @classmethod
     def load_from_checkpoint(
-        cls, checkpoint_path: Any, *arguments: Any, trusted: Iterable[str] = (), **settings: Any
+        cls,
+        checkpoint_path: Any,
+        map_location: Any = None,
+        hparams_file: Any = None,
+        strict: bool | None = None,
+        weights_only: bool | None = None,
+        trusted: Iterable[str] = (),
+        **settings: Any,
     ) -> Any:
         """As Lightning's, also for checkpoints whose options are spelt as in an earlier version.
 
@@ -97,20 +104,24 @@ class Safeguarded(pl.LightningModule):
         Raises:
             Refusal: naming what the checkpoint would have imported.
         """
-        settings["weights_only"] = settings.get("weights_only") is not False
-        checkpoint_path = cls._safely(checkpoint_path, trusted, settings)
-        token = _LOOSELY.set(settings.get("strict") is False)
+        weights_only = weights_only is not False
+        checkpoint_path = cls._safely(checkpoint_path, trusted, weights_only, settings)
+        token = _LOOSELY.set(strict is False)
         try:
-            return super().load_from_checkpoint(checkpoint_path, *arguments, **settings)
+            return super().load_from_checkpoint(
+                checkpoint_path, map_location, hparams_file, strict, weights_only, **settings
+            )
         finally:
             _LOOSELY.reset(token)
 
     @classmethod
-    def _safely(cls, path: Any, trusted: Iterable[str], settings: dict[str, Any]) -> Any | IO[bytes]:
+    def _safely(
+        cls, path: Any, trusted: Iterable[str], weights_only: bool, settings: dict[str, Any]
+    ) -> Any | IO[bytes]:
         """The checkpoint's path or, if its options need another spelling, the checkpoint with it, as an open file."""
-        checkpoint = _load(path, "cpu", weights_only=settings["weights_only"])
+        checkpoint = _load(path, "cpu", weights_only=weights_only)
         options = checkpoint.get("hyper_parameters") if isinstance(checkpoint, dict) else None
-        if isinstance(new := renewed(options), dict) and settings["weights_only"]:
+        if isinstance(new := renewed(options), dict) and weights_only:
             own = (*trusted, cls.__module__.split(".")[0])
             name, arguments = new.get("_class_path"), {key: new[key] for key in new.keys() - settings if key[:1] != "_"}
             if isinstance(name, str):
