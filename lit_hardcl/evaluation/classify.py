@@ -148,7 +148,7 @@ def fit_linear_probe(
     check_whole(1, num_classes=num_classes, epochs=epochs, batch_size=batch_size)
     check_positive(learning_rate=learning_rate)
     check_seed(seed)
-    check_targets(targets.cpu(), num_classes)
+    check_targets(targets, num_classes)
     labelled = targets >= 0
     features, targets = at_least_float32(features[labelled]).float(), targets[labelled]
     if len(features) == 0:

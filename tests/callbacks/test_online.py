@@ -193,7 +193,7 @@ def test_validate_restores_the_probe_and_fills_the_bank(tmp_path):
 
 
 def test_the_bank_keeps_the_newest_rows_only():
-    knn = OnlineKNN(num_classes=2, bank_size=10)
+    knn = OnlineKNN(num_classes=5, bank_size=10)
     for step in range(5):
         outputs = {"features": torch.full((4, 3), float(step + 1)), "targets": torch.full((4,), step)}
         knn.on_train_batch_end(pl.Trainer(accelerator="cpu", logger=False), Foreign(), outputs, None, step)
@@ -221,9 +221,9 @@ def test_the_number_of_classes_must_be_known_before_training():
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (torch.eye(4), r"class numbers, one whole number an image, got torch.float32 of shape \(4, 4\): .* argmax"),
-        (torch.rand(4), "class numbers, one whole number an image, got torch.float32"),
-        (torch.arange(4), "targets must be below num_classes=3, got 3"),
+        (torch.eye(4), r"class numbers, one for each image, got torch.float32 of shape \(4, 4\); .*argmax"),
+        (torch.rand(4), "class numbers, one for each image, got torch.float32"),
+        (torch.arange(4), "targets must be below the number of classes, 3, got 3"),
     ],
     ids=["one-hot", "soft", "beyond"],
 )
