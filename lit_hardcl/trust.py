@@ -10,6 +10,7 @@ from itertools import islice
 from pydoc import ErrorDuringImport, locate
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+import torch
 import yaml
 from torch import nn
 from torch.optim import Optimizer
@@ -53,6 +54,26 @@ def check_optimizers(config: Any, kind: type, name: str) -> None:
         Refusal: naming the function.
     """
     _check(config, (kind,), name, None)
+
+
+class Trusting:
+    """What loads a data module's options: from a checkpoint that may be a stranger's."""
+
+    @classmethod
+    def load_from_checkpoint(
+        cls, checkpoint_path: Any, *arguments: Any, trusted: Iterable[str] = (), **settings: Any
+    ) -> Any:
+        """As Lightning's, of a file; nothing is imported but from packages that are ``trusted``.
+
+        Raises:
+            Refusal: naming what the checkpoint would have imported.
+        """
+        if settings.setdefault("weights_only", True) is not False:
+            options = torch.load(checkpoint_path, "cpu", weights_only=True).get("datamodule_hyper_parameters")
+            check_arguments(
+                cls, options, "the checkpoint's data", (*trusted, *({cls.__module__.split(".")[0]} - {"lit_hardcl"}))
+            )
+        return super().load_from_checkpoint(checkpoint_path, *arguments, **settings)  # type: ignore[misc]
 
 
 def _check(value: Any, kinds: tuple[type, ...], name: str, packages: tuple[str, ...] | None) -> None:

@@ -27,12 +27,13 @@ from lit_hardcl.data.settings import (
 )
 from lit_hardcl.data.variants import keep, long_tail, mix_classes, rows_of, subset, without_mixed
 from lit_hardcl.errors import Refusal, check_seed, check_whole
+from lit_hardcl.trust import Trusting
 from lit_hardcl.views.recipe import Augmentation
 
 MOST_WORKERS = 1024
 
 
-class ContrastiveDataModule(LightningDataModule):
+class ContrastiveDataModule(Trusting, LightningDataModule):
     """Batches of random views for training and of clean views for everything else.
 
     Every loader's batches reach a module as `Batch`. The held-out images are the data set's own test split and never

@@ -5,18 +5,20 @@ import math
 import os
 from collections.abc import Iterable
 from contextvars import ContextVar
+from pathlib import Path
 from typing import IO, Any
 
 import lightning.pytorch as pl
 import torch
 from jaxtyping import Float
 from lightning.fabric.utilities.cloud_io import _load
-from lightning.pytorch.core.saving import CHECKPOINT_PAST_HPARAMS_KEYS
+from lightning.pytorch.core.saving import CHECKPOINT_PAST_HPARAMS_KEYS, load_hparams_from_tags_csv
 from torch import Tensor
 
 from lit_hardcl.distributed import sum_across
 from lit_hardcl.earlier import renewed
 from lit_hardcl.errors import Refusal
+from lit_hardcl.files import read_yaml
 from lit_hardcl.models import misfit
 from lit_hardcl.trust import check_arguments, check_named
 
@@ -115,9 +117,9 @@ class Safeguarded(pl.LightningModule):
         options = checkpoint.get("hyper_parameters") if isinstance(checkpoint, dict) else None
         new = renewed(options)
         if settings["weights_only"] and isinstance(checkpoint, dict):
-            cls._check(
-                {key: value for key, value in _all_options(checkpoint, new).items() if key not in settings}, trusted
-            )
+            taken = new if settings.get("hparams_file") is None else _options_in(Path(settings["hparams_file"]))
+            given = _all_options(checkpoint, taken)
+            cls._check({key: value for key, value in given.items() if key not in settings}, trusted)
         if new == options and isinstance(path, (str, os.PathLike)) and os.path.isfile(path):
             return path
         if new != options:
@@ -147,6 +149,10 @@ class Safeguarded(pl.LightningModule):
                 "ends here, the last checkpoint is kept. Try a lower learning rate, a higher temperature or "
                 "gradient_clip_val"
             )
+
+
+def _options_in(file: Path) -> Any:
+    return load_hparams_from_tags_csv(file) if file.suffix == ".csv" else read_yaml(file, "hparams_file")
 
 
 def _all_options(checkpoint: dict[str, Any], new: Any) -> dict[str, Any]:

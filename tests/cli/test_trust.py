@@ -11,6 +11,7 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from torch.optim import Optimizer
 
 from lit_hardcl import SimCLR
+from lit_hardcl.data import ContrastiveDataModule
 from lit_hardcl.errors import Refusal
 from lit_hardcl.runs import RunRecord
 from lit_hardcl.trust import check_named
@@ -154,6 +155,19 @@ def test_data_are_imported_from_where_the_user_says_only(path, stage):
     with pytest.raises(Refusal, match=f"data.dataset must name classes of a trusted package, none so far, got {path}"):
         check_named(config, LightningDataModule, "data")
     check_named({**config, "init_args": {"dataset": "planted.SET"}}, LightningDataModule, "data", trusted=("planted",))
+
+
+@pytest.mark.refusal
+def test_nor_do_a_data_modules_checkpoint_or_a_file_of_options_import_anything(stage):
+    saved = {"state_dict": {}, "pytorch-lightning_version": "2.6.0", "hyper_parameters": OPTIONS}
+    torch.save({**saved, "datamodule_hyper_parameters": {"dataset": "planted.SET"}}, "a.ckpt")
+    with pytest.raises(Refusal, match=r"dataset must name .* got planted\.SET"):
+        ContrastiveDataModule.load_from_checkpoint("a.ckpt")
+    (stage / "hparams.yaml").write_text(yaml.safe_dump({**OPTIONS, **NAMES, "backbone": NET}))
+    with pytest.raises(Refusal, match=r"backbone must name .* got planted\.Net"):
+        SimCLR.load_from_checkpoint("a.ckpt", hparams_file="hparams.yaml")
+    torch.save({**saved, "datamodule_hyper_parameters": {"dataset": "digits", "batch_size": 4}}, "a.ckpt")
+    assert ContrastiveDataModule.load_from_checkpoint("a.ckpt").batch_size == 4
 
 
 @pytest.mark.parametrize(
