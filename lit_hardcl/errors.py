@@ -23,8 +23,8 @@ def is_whole(value: Any, lowest: float = 1, highest: float = 2**63 - 1) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool) and lowest <= int(value) <= highest
 
 
-def check_whole(lowest: int, **numbers: Any) -> None:
-    """Refuse what is no whole number from ``lowest`` up, by its name; ``None`` is left to who takes it.
+def check_whole(lowest: int, highest: int = 2**63 - 1, /, **numbers: Any) -> None:
+    """Refuse what is no whole number from ``lowest`` to ``highest``, by its name; ``None`` is left to who takes it.
 
     Example:
         >>> check_whole(1, k=float("nan"))
@@ -33,9 +33,16 @@ def check_whole(lowest: int, **numbers: Any) -> None:
         lit_hardcl.errors.Refusal: k must be at least 1, got nan: a whole number is needed
     """
     for name, value in numbers.items():
-        if value is not None and not is_whole(value, lowest):
-            why = "" if is_whole(value, -math.inf) else ": a whole number is needed"
-            raise Refusal(f"{name} must be at least {lowest}, got {value!r}{why}")
+        if value is not None and not is_whole(value, lowest, highest):
+            rule = f"at most {highest}" if is_whole(value, lowest, math.inf) else f"at least {lowest}"
+            why = "" if is_whole(value, -math.inf, math.inf) else ": a whole number is needed"
+            raise Refusal(f"{name} must be {rule}, got {value!r}{why}")
+
+
+def check_given(**numbers: Any) -> None:
+    """Refuse a missing number, by its name: a YAML's null, which the parser takes for any."""
+    if missing := [name for name, value in numbers.items() if value is None]:
+        raise Refusal(f"{missing[0]} must be a number, got None")
 
 
 def check_positive(**numbers: Any) -> None:
@@ -54,4 +61,4 @@ def check_choice(name: str, value: object, *choices: object) -> None:
 def check_seed(seed: int, name: str = "seed") -> None:
     """Raise a `Refusal` unless torch, NumPy and scikit-learn all take this seed."""
     if not is_whole(seed, 0, 2**32 - 1):
-        raise Refusal(f"{name} must be {'below 2**32' if is_whole(seed) else 'at least 0'}, got {seed}")
+        raise Refusal(f"{name} must be {'below 2**32' if is_whole(seed, 0, math.inf) else 'at least 0'}, got {seed}")

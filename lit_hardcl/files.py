@@ -1,9 +1,11 @@
 """How a file is written, whole or not at all, and how text, JSON, YAML and CSV are read: sound or refused by name."""
 
 import csv
+import glob
 import io
 import json
 import os
+import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,11 +21,38 @@ Read = TypeVar("Read")
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Make the folder, and give another name to write to, which becomes ``path`` if the block comes to its end."""
+    """Make the folder, and give another name to write to, which becomes ``path`` if the block comes to its end.
+
+    Until then the file that was there stays. The other name is of this process alone, and lies beside ``path``: a
+    rename is all or nothing within a file system only. What processes of this machine that are no more have left of
+    the same file is removed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    yield part
-    part.replace(path)
+    for left in path.parent.glob(f"{glob.escape(path.name)}.{platform.node()}.*.part"):
+        if not _lives(int(left.suffixes[-2][1:])):
+            left.unlink(missing_ok=True)
+    part = path.with_name(f"{path.name}.{platform.node()}.{os.getpid()}.part")
+    try:
+        yield part
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    if hasattr(os, "O_DIRECTORY"):  # a rename lasts once its folder is on the disk
+        folder = os.open(path.parent, os.O_DIRECTORY)
+        os.fsync(folder)
+        os.close(folder)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def write_json(path: Path, numbers: dict[str, Any]) -> None:
@@ -46,7 +75,7 @@ def check_place(place: str | Path, name: str = "output", folder: bool = False) -
     if there == path and not folder and path.is_dir():
         raise Refusal(f"{name} must be a file, but {path} is a folder")
     if not there.is_dir() and (folder or there != path):
-        raise Refusal(f"{name} must be a folder or lie in one, but {there} is a file")
+        raise Refusal(f"{name} must {'be' if there == path else 'lie in'} a folder, but {there} is a file")
     if not os.access(there, os.W_OK):
         raise Refusal(f"{name} must be where files may be written, but {there} may not be changed")
     return path
@@ -62,7 +91,7 @@ def read_json(path: Path, what: str) -> Any:
     return read(path, what, json.loads)
 
 
-def read_csv(path: Path, what: str) -> list[dict[str, str]]:
+def read_csv(path: Path, what: str) -> list[dict[Any, Any]]:
     """The rows of a CSV file by the names in its first one; see `read`."""
     return read(path, what, lambda text: list(csv.DictReader(io.StringIO(text, newline=""), restval="")))
 

@@ -68,7 +68,7 @@ def heard() -> Iterator[None]:
         for child in children:
             child.terminate()
         for child in children:
-            child.join(2)
+            child.join(5)
             child.kill()
         raise
     finally:

@@ -61,19 +61,28 @@ class Trusting:
 
     @classmethod
     def load_from_checkpoint(
-        cls, checkpoint_path: Any, *arguments: Any, trusted: Iterable[str] = (), **settings: Any
+        cls,
+        checkpoint_path: Any,
+        map_location: Any = None,
+        hparams_file: Any = None,
+        weights_only: bool | None = None,
+        trusted: Iterable[str] = (),
+        **settings: Any,
     ) -> Any:
         """As Lightning's, of a file; nothing is imported but from packages that are ``trusted``.
 
         Raises:
-            Refusal: naming what the checkpoint would have imported.
+            Refusal: naming what the checkpoint would have imported, or if there is an ``hparams_file``.
         """
-        if settings.setdefault("weights_only", True) is not False:
-            options = torch.load(checkpoint_path, "cpu", weights_only=True).get("datamodule_hyper_parameters")
-            check_arguments(
-                cls, options, "the checkpoint's data", (*trusted, *({cls.__module__.split(".")[0]} - {"lit_hardcl"}))
+        if (weights_only := weights_only is not False) and hparams_file is not None:
+            raise Refusal(
+                f"a data module takes its options from the checkpoint or by name, got hparams_file={hparams_file!r}"
             )
-        return super().load_from_checkpoint(checkpoint_path, *arguments, **settings)  # type: ignore[misc]
+        if weights_only:
+            options = torch.load(checkpoint_path, "cpu", weights_only=True).get("datamodule_hyper_parameters")
+            own = (*trusted, *({cls.__module__.split(".")[0]} - {"lit_hardcl"}))
+            check_arguments(cls, options, "the checkpoint's data", own)
+        return super().load_from_checkpoint(checkpoint_path, map_location, hparams_file, weights_only, **settings)  # type: ignore[misc]
 
 
 def _check(value: Any, kinds: tuple[type, ...], name: str, packages: tuple[str, ...] | None) -> None:

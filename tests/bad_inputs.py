@@ -71,7 +71,8 @@ TRAINER = [
     *each("--trainer.deterministic", "trainer.deterministic must be bool or", "perhaps"),
     *each("--trainer.fast_dev_run", "It should be >= 0", -1),
     *each("--trainer.reload_dataloaders_every_n_epochs", "should be an int >= 0, got -1", -1),
-    *each("--seed_everything", "numpy accepts from 0 to 4294967295", -1, MOST, -MOST),
+    *each("--seed_everything", "seed_everything must be at least 0, got", -1, -MOST),
+    *each("--seed_everything", "seed_everything must be below 2**32, got", MOST),
     *each("--seed_everything", "seed_everything must be bool or int, got", "foo", 1.5, ".nan"),
 ]
 RATES = [
@@ -155,7 +156,8 @@ DATA = [
     *at_least("--data.eval_batch_size", 1, 0, -1),
     *at_least("--data.num_views", 1, 0, -1),
     *at_least("--data.num_workers", 0, -1),
-    *at_least("--data.seed", 0, -1, 2**70),
+    *at_least("--data.seed", 0, -1),
+    *each("--data.seed", "seed must be below 2**32, got", MOST, 2**70),
     *at_least("--data.image_size", 8, 0, -1, 7),
     *each("--data.num_workers", "num_workers must be at most 1024, got 1000000", 10**6),
     *each("--data.batch_size", "data.batch_size must be int, got", "many", 3.5, ".nan"),
@@ -200,6 +202,16 @@ NAMES = [
     (("--data", "nothing"), "data must be a known class or the import path of one, got nothing"),
 ]
 COMMANDS = [
+    *(
+        (("compare", "-c", CONFIGS / "compare/quick.yaml", option, value), sentence)
+        for option, value, sentence in (
+            ("--seeds", "[-1]", "seeds must be different numbers from 0 on"),
+            ("--seeds", "[]", "at least one, got []"),
+            ("--seeds", f"[{MOST}]", "seeds must be below 2**32, got 4294967296"),
+            ("--seeds", "[1.5]", "seeds must be int, got"),
+            ("--jobs", 0, "jobs must be at least 1, got 0"),
+        )
+    ),
     (("fitt", *TINY), "command must be one of fit, validate, test, compare, evaluate"),
     (("fitt", *TINY), "got 'fitt': did you mean fit?"),
     (("evaluat", "x.ckpt"), "did you mean evaluate?"),

@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from lit_hardcl.contract import evaluated, read_step, step_output, unpack
+from lit_hardcl.evaluation import extract_features, fit_linear_probe, knn_predict
+from lit_hardcl.losses import SupConLoss
 
 
 @pytest.mark.parametrize("outputs", [torch.zeros(()), {"loss": torch.zeros(())}], ids=["loss only", "no features"])
@@ -68,3 +70,38 @@ def test_an_evaluation_step_that_returned_nothing_is_made_up_for_by_the_module()
     assert (read.targets is targets, read.indices) == (True, None)
     given = {"features": torch.ones(2, 3), "targets": targets, "indices": torch.tensor([4, 5])}
     assert evaluated(net, given, None).indices.tolist() == [4, 5]
+
+
+NO_CLASSES = {
+    "one-hot": torch.eye(4),
+    "soft": torch.full((4, 3), 1 / 3),
+    "whole one-hot": torch.eye(4).long(),
+    "floats": torch.zeros(4),
+    "booleans": torch.zeros(4, dtype=torch.bool),
+    "a list": [0, 1, 0, 1],
+}
+
+
+@pytest.mark.usefixtures("unchecked_shapes")
+@pytest.mark.parametrize("case", NO_CLASSES)
+def test_targets_that_are_no_class_numbers_are_refused_wherever_they_are_read(case):
+    targets, rows = NO_CLASSES[case], torch.rand(4, 3)
+    for reader in (
+        lambda: read_step({"features": rows, "targets": targets}),
+        lambda: evaluated(torch.nn.Identity(), None, (rows, targets)),
+        lambda: extract_features(torch.nn.Identity(), [(rows, targets)]),
+        lambda: SupConLoss(0.5)(rows, rows, targets=targets),
+        lambda: knn_predict(rows, rows, targets, 3),
+        lambda: fit_linear_probe(rows, targets, 3),
+    ):
+        with pytest.raises(ValueError, match=r"targets must be a tensor of class numbers, .*argmax\(dim=1\)"):
+            reader()
+
+
+def test_targets_beyond_the_classes_are_refused_by_every_classifier():
+    rows, targets = torch.rand(4, 3), torch.tensor([0, 1, 2, -1])
+    for classifier in (knn_predict, fit_linear_probe):
+        arguments = (rows, rows, targets) if classifier is knn_predict else (rows, targets)
+        classifier(*arguments, 3)
+        with pytest.raises(ValueError, match="targets must be below the number of classes, 2, got 2"):
+            classifier(*arguments, 2)

@@ -29,7 +29,7 @@ def failed(error: BaseException) -> str | None:
             return "; ".join([place + MENDED[each.errno], *notes])
         if type(each).__module__.partition(".")[0] == "wandb":
             fix = "log in, see to the network, or add --trainer.logger.init_args.offline=true"
-            return "; ".join([f"W&B: {str(each).rstrip('.')}: {fix}", *notes])
+            return "; ".join([f"W&B: {str(each).partition(chr(10))[0].rstrip('.')}: {fix}", *notes])
         if isinstance(each, RuntimeError) and "inline_container" in str(each):  # torch's word, without the reason
             return "; ".join([f"{_file(each) or 'a file'} could not be written whole: is the disk full?", *notes])
         if isinstance(each, RuntimeError) and any(word in str(each) for word in GONE):

@@ -6,15 +6,17 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from zipfile import is_zipfile
 
 import yaml
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from torch import nn
 
 from lit_hardcl import modules
 from lit_hardcl.cli.configuration import DEFAULTS, quiet_about_args
+from lit_hardcl.cli.continuing import check_length, check_model, going_on, newest
 from lit_hardcl.cli.refusals import OneSentence, check_read, check_trainer, program
 from lit_hardcl.data import ContrastiveDataModule
 from lit_hardcl.earlier import GONE
@@ -22,11 +24,8 @@ from lit_hardcl.errors import Refusal, check_seed
 from lit_hardcl.files import check_place
 from lit_hardcl.runs import (
     RunRecord,
+    WholeCheckpointIO,
     claim_folder,
-    differences,
-    model_config,
-    read_checkpoint,
-    run_of,
     summary_of,
     yardsticks,
 )
@@ -85,6 +84,14 @@ class CommandLine(LightningCLI):
         dataset = self._get(self.config, "data", {}).get("init_args", {}).get("dataset")
         return f"{method} on {dataset}" if dataset else method
 
+    def instantiate_trainer(self, **settings: Any) -> Trainer:
+        """A trainer whose checkpoints are whole at every moment."""
+        trainer = super().instantiate_trainer(**settings)
+        own = isinstance(trainer.strategy, (SingleDeviceStrategy, DDPStrategy))  # others write in ways of their own
+        if own and type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
+            trainer.strategy.checkpoint_io = WholeCheckpointIO()
+        return trainer
+
     def _set_seed(self) -> None:
         seed = self._get(self.config, "seed_everything")
         check_seed(0 if isinstance(seed, bool) else seed, "seed_everything")
@@ -112,23 +119,20 @@ class CommandLine(LightningCLI):
             super()._run_subcommand(subcommand)
 
     def _parse_ckpt_path(self) -> None:
-        """Refuse a checkpoint of another model. LightningCLI's way is to let it overrule the command line unseen."""
+        """Find or check the checkpoint. LightningCLI's way is to let it overrule the command line unseen."""
         subcommand = self.config.get("subcommand")
         path = self.config[subcommand].get("ckpt_path") if subcommand else None
-        if path is None or path in ("best", "last", "hpc", "registry"):
+        if path is None or path in ("best", "hpc", "registry") or "://" in path:
             return
-        self.check_model(Path(path))
+        config = self.whole_config()
+        if path == "last":
+            path = self.config[subcommand].ckpt_path = str(newest(config))
+        saved = check_model(Path(path), config)
+        if subcommand == "fit":
+            check_length(Path(path), saved, config["trainer"])
 
-    def check_model(self, path: Path) -> None:
-        """Refuse a checkpoint of other model options than these."""
-        there = model_config(read_checkpoint(path))
-        if there and (lines := differences({"init_args": {}, **self._config_dict()["model"]}, there)):
-            raise Refusal(
-                f"the model options differ from those of {path}; give the config.yaml beside it:\n  "
-                + "\n  ".join(lines)
-            )
-
-    def _config_dict(self) -> dict[str, Any]:
+    def whole_config(self) -> dict[str, Any]:
+        """All options, as they are written."""
         self._dump_config()
         return self.__dict__.pop("config_dump")  # LightningCLI keeps it, and would keep it past later changes
 
@@ -156,14 +160,6 @@ def leaving_nothing(line: CommandLine, stage: str) -> Iterator[None]:
         if isinstance(signalled, KeyboardInterrupt):
             raise signalled from None
         raise
-
-
-def going_on(trainer: Trainer) -> str:
-    """How to go on with a training that has not come to its end."""
-    run = run_of(trainer)
-    files = [run.last, run.last.with_name("best.ckpt")] if run else []
-    whole = next((file for file in files if is_zipfile(file)), None)  # not one that a full disk has cut off
-    return f"the same command with --ckpt_path {whole} goes on from there" if whole else "nothing was saved yet"
 
 
 def method_name(model: Any) -> str:

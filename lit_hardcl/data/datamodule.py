@@ -18,19 +18,11 @@ from lit_hardcl.data.loading import CleanBatches, RandomBatches, TrainingLoader,
 from lit_hardcl.data.raw_batch import Making
 from lit_hardcl.data.reload import ReloadOnce
 from lit_hardcl.data.sets import data_set
-from lit_hardcl.data.settings import (
-    check_a_batch_fits,
-    check_at_least,
-    check_imbalance,
-    check_mix_fraction,
-    read_indices,
-)
+from lit_hardcl.data.settings import check_a_batch_fits, check_batch, check_imbalance, check_mix_fraction, read_indices
 from lit_hardcl.data.variants import keep, long_tail, mix_classes, rows_of, subset, without_mixed
-from lit_hardcl.errors import Refusal, check_seed, check_whole
+from lit_hardcl.errors import check_given, check_seed, check_whole
 from lit_hardcl.trust import Trusting
 from lit_hardcl.views.recipe import Augmentation
-
-MOST_WORKERS = 1024
 
 
 class ContrastiveDataModule(Trusting, LightningDataModule):
@@ -52,8 +44,7 @@ class ContrastiveDataModule(Trusting, LightningDataModule):
         remove_mixed: whether the mixed images are left out again.
         imbalance: size of the largest training class over the smallest (see `long_tail`).
         train_indices: original indices of the images to train on, or a text or JSON file with them; None for all.
-        seed: seed of the variants, the order and the views; None for that of Lightning's ``seed_everything``, or else
-            0.
+        seed: seed of the variants, the order and the views; None for that of ``seed_everything``, or else 0.
         download: whether missing data may be downloaded.
         augmentation: the recipe of the random views; None for the data set's own.
         image_size: height and width of the views; None for the data set's own.
@@ -87,12 +78,11 @@ class ContrastiveDataModule(Trusting, LightningDataModule):
         compile: bool = False,
     ) -> None:
         super().__init__()
-        check_at_least(2, batch_size=batch_size)
+        check_batch(batch_size)
         self.seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if seed is None else seed
-        check_at_least(0, num_workers=num_workers)
+        check_given(num_views=num_views, num_workers=num_workers)
+        check_whole(0, 1024, num_workers=num_workers)
         check_seed(self.seed)
-        if num_workers > MOST_WORKERS:
-            raise Refusal(f"num_workers must be at most {MOST_WORKERS}, got {num_workers}: each is a process")
         check_whole(-(2**63), train_size=train_size)
         check_mix_fraction(mix_fraction)
         check_imbalance(imbalance)
@@ -114,11 +104,11 @@ class ContrastiveDataModule(Trusting, LightningDataModule):
         self.image_size = self.source.image_size if image_size is None else image_size
         self.eval_batch_size = batch_size if eval_batch_size is None else eval_batch_size
         self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
-        check_at_least(1, num_views=num_views, eval_batch_size=self.eval_batch_size)
-        check_at_least(8, image_size=self.image_size)
+        check_whole(1, num_views=num_views, eval_batch_size=self.eval_batch_size)
+        check_whole(8, image_size=self.image_size)
         self._kept: Tensor | None = None
         self._training: TrainingLoader | None = None
-        self._within: dict[str, int] | None = None  # an epoch, as a checkpoint has it
+        self._within: dict[str, int] = {}  # an epoch, as a checkpoint has it
         self._reload = ReloadOnce()
 
     @property
@@ -189,7 +179,7 @@ class ContrastiveDataModule(Trusting, LightningDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         """Read the images that the stage needs, so that whatever is wrong with them shows before any training."""
-        self._within = None
+        self._within = {}
         if stage in (None, "fit"):
             check_a_batch_fits(len(self._rows(self._kept)), self._processes()[0], self.batch_size)
         if not self.held_out_images.source.decodes:
@@ -206,8 +196,7 @@ class ContrastiveDataModule(Trusting, LightningDataModule):
         self._training = self._loader(
             TrainingLoader, dataset=batches, batch_size=self.batch_size, sampler=sampler, drop_last=True
         )
-        if self._within is not None:  # Lightning, too, would have it loaded, but not where schedules ask for its length
-            self._training.load_state_dict(self._within)
+        self._training.load_state_dict(self._within)  # Lightning does not where a schedule has asked for its length
         return self._training
 
     def clean_train_dataloader(self) -> DataLoader:
@@ -222,17 +211,15 @@ class ContrastiveDataModule(Trusting, LightningDataModule):
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Batch:
         """Make the views of a raw batch where it lies; clean batches pass."""
-        if isinstance(batch, Batch):
-            return batch
-        return Batch(batch.views(self.making), batch.targets, batch.indices)
+        return batch if isinstance(batch, Batch) else Batch(batch.views(self.making), batch.targets, batch.indices)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the original indices that are kept and the place in the epoch, where a resumed run goes on."""
-        return {"kept": self._kept, "within": None if self._training is None else self._training.state_dict()}
+        return {"kept": self._kept, "within": self._training.state_dict() if self._training else {}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Keep what was kept, without a look at the training images, which `test` and `predict` need not have."""
-        self._kept, self._within = state_dict["kept"], state_dict.get("within")
+        self._kept, self._within = state_dict["kept"], state_dict.get("within", {})
 
     def _rows(self, kept: Tensor | None) -> Int64[Tensor, " rows"]:
         return torch.arange(len(self.train_images)) if kept is None else rows_of(self.train_images, kept)
@@ -243,9 +230,8 @@ class ContrastiveDataModule(Trusting, LightningDataModule):
     def _clean_loader(self, images: Images) -> DataLoader:
         batches = CleanBatches(images, self.making)
         processes, rank = self._processes()
-        sampler: DistributedSampler[int] | None = None
-        if processes > 1:
-            sampler = DistributedSampler(batches, num_replicas=processes, rank=rank, shuffle=False)
+        shares: dict[str, Any] = {"num_replicas": processes, "rank": rank, "shuffle": False}
+        sampler: DistributedSampler[int] | None = DistributedSampler(batches, **shares) if processes > 1 else None
         return self._loader(dataset=batches, batch_size=self.eval_batch_size, sampler=sampler)
 
     def _loader(self, kind: type[DataLoader] = DataLoader, **settings: Any) -> Any:

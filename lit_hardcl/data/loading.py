@@ -65,8 +65,8 @@ class TrainingLoader(DataLoader[Any]):
         return {"epoch": getattr(self.sampler, "epoch", 0), "batches": self._had}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on after them, if it is in this epoch that the training goes on."""
-        self._epoch_of_skipped, self._skipped = state["epoch"], state["batches"]
+        """Go on after them, if it is in this epoch that the training goes on; of no state, begin the epoch."""
+        self._epoch_of_skipped, self._skipped = state.get("epoch", 0), state.get("batches", 0)
 
 
 class RandomBatches(Dataset[Any]):

@@ -4,15 +4,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lit_hardcl.errors import Refusal, check_whole
+from lit_hardcl.errors import Refusal, check_given, check_whole
 from lit_hardcl.files import read
 
 
-def check_at_least(lowest: int, **settings: int) -> None:
-    """Raise a ValueError that names the setting, the rule and the value, if one of them is too small."""
-    if settings.get("batch_size") == 1:
+def check_batch(batch_size: int) -> None:
+    """Raise a ValueError unless there is something to contrast in a batch."""
+    if batch_size == 1:
         raise Refusal("batch_size must be at least 2, got 1: a contrastive batch needs two images")
-    check_whole(lowest, **settings)
+    check_given(batch_size=batch_size)
+    check_whole(2, batch_size=batch_size)
 
 
 def check_mix_fraction(fraction: float) -> None:

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from lit_hardcl.contract import check_targets
 from lit_hardcl.errors import Refusal, check_positive, check_seed, check_whole
 from lit_hardcl.functional import cosine_similarity
+from lit_hardcl.functional.similarity import at_least_float32
 
 
 @dataclass(frozen=True)
@@ -147,9 +148,9 @@ def fit_linear_probe(
     check_whole(1, num_classes=num_classes, epochs=epochs, batch_size=batch_size)
     check_positive(learning_rate=learning_rate)
     check_seed(seed)
-    check_targets(targets, num_classes)
+    check_targets(targets.cpu(), num_classes)
     labelled = targets >= 0
-    features, targets = features[labelled].float(), targets[labelled]
+    features, targets = at_least_float32(features[labelled]).float(), targets[labelled]
     if len(features) == 0:
         raise Refusal("a linear probe needs labels, but no image has one")
     if standardise:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lit_hardcl.errors import Refusal, is_whole
 from lit_hardcl.functional import cosine_similarity
+from lit_hardcl.functional.similarity import at_least_float32
 
 
 class SimilarityLevels(NamedTuple):
@@ -102,7 +103,7 @@ def pair_similarities(
             (without ``difficult``, the last one need not).
     """
     labelled = (targets >= 0).cpu()
-    rows, classes = features.cpu()[labelled].double(), targets.cpu()[labelled]
+    rows, classes = at_least_float32(features.cpu()[labelled]).double(), targets.cpu()[labelled]
     if (count := len(classes.unique())) < 2:
         raise Refusal(
             f"beta and gamma compare images of different classes, got {count} class{'es' * (count != 1)} among "

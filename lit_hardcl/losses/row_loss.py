@@ -27,7 +27,7 @@ class Rectangle:
         key_features: the same of the keys; ``None`` where ``keys`` is.
         anchor_targets: classes, -1 where unknown; ``None``: not known.
         key_targets: the same of the keys; ``None`` where ``keys`` is.
-        anchor_images: which image each anchor shows, -1 where unknown. A key of this image that is not its positive,
+        anchor_images: number of each anchor's image, -1 where unknown. A key of this image that is not its positive,
             such as an older one in a queue, is no key of its. ``None``: not known.
         key_images: the same of the keys, -1 where unknown or never to be left out.
     """
@@ -131,6 +131,8 @@ class RowLoss(nn.Module):
                 image.
         """
         _check_views(z0, z1, h0, h1, targets)
+        if self.uses_targets and targets is not None:
+            check_targets(targets)
         keys = Keys(len(z0), 2, z0.device, self.gather_distributed)
 
         def sides(rows: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -101,7 +101,7 @@ class MomentumContrast(Method):
 
         Args:
             views: two of each image; as one tensor, they stand view by view.
-            indices: which images they are; ``None``: not known, so that none is found again in the queue.
+            indices: numbers of the images; ``None``: not known, so that none is found again in the queue.
         """
         views = list(views.chunk(2)) if isinstance(views, Tensor) else views
         with record_function("forward"):

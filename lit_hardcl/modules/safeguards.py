@@ -91,7 +91,14 @@ class Safeguarded(pl.LightningModule):
 
     @classmethod
     def load_from_checkpoint(
-        cls, checkpoint_path: Any, *arguments: Any, trusted: Iterable[str] = (), **settings: Any
+        cls,
+        checkpoint_path: Any,
+        map_location: Any = None,
+        hparams_file: Any = None,
+        strict: bool | None = None,
+        weights_only: bool | None = None,
+        trusted: Iterable[str] = (),
+        **settings: Any,
     ) -> Any:
         """As Lightning's, also for checkpoints whose options are spelt as in an earlier version.
 
@@ -102,23 +109,26 @@ class Safeguarded(pl.LightningModule):
         Raises:
             Refusal: naming what the checkpoint would have imported.
         """
-        settings["weights_only"] = settings.get("weights_only") is not False
-        checkpoint_path = cls._safely(checkpoint_path, trusted, settings)
-        token = _LOOSELY.set(settings.get("strict") is False)
+        weights_only = weights_only is not False
+        checkpoint_path = cls._safely(checkpoint_path, trusted, hparams_file, weights_only, settings)
+        token = _LOOSELY.set(strict is False)
         try:
-            return super().load_from_checkpoint(checkpoint_path, *arguments, **settings)
+            return super().load_from_checkpoint(
+                checkpoint_path, map_location, hparams_file, strict, weights_only, **settings
+            )
         finally:
             _LOOSELY.reset(token)
 
     @classmethod
-    def _safely(cls, path: Any, trusted: Iterable[str], settings: dict[str, Any]) -> Any | IO[bytes]:
+    def _safely(
+        cls, path: Any, trusted: Iterable[str], hparams_file: Any, weights_only: bool, settings: dict[str, Any]
+    ) -> Any | IO[bytes]:
         """The checkpoint's path or, if its options need another spelling, the checkpoint with it, as an open file."""
-        checkpoint = _load(path, "cpu", weights_only=settings["weights_only"])
+        checkpoint = _load(path, "cpu", weights_only=weights_only)
         options = checkpoint.get("hyper_parameters") if isinstance(checkpoint, dict) else None
         new = renewed(options)
-        if settings["weights_only"] and isinstance(checkpoint, dict):
-            taken = new if settings.get("hparams_file") is None else _options_in(Path(settings["hparams_file"]))
-            given = _all_options(checkpoint, taken)
+        if weights_only and isinstance(checkpoint, dict):
+            given = _all_options(checkpoint, new if hparams_file is None else _options_in(Path(hparams_file)))
             cls._check({key: value for key, value in given.items() if key not in settings}, trusted)
         if new == options and isinstance(path, (str, os.PathLike)) and os.path.isfile(path):
             return path

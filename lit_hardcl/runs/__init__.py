@@ -1,5 +1,6 @@
 """What a run leaves behind, and how it is read back."""
 
+from lit_hardcl.runs.checkpoints import WholeCheckpointIO, whole_checkpoints
 from lit_hardcl.runs.layout import Run, in_order, log_folder, run_of
 from lit_hardcl.runs.logging import claim_folder, log_figure
 from lit_hardcl.runs.reading import (
@@ -9,6 +10,7 @@ from lit_hardcl.runs.reading import (
     read_checkpoint,
     read_config,
     run_config,
+    seeded,
 )
 from lit_hardcl.runs.record import RunRecord
 from lit_hardcl.runs.summary import Summary, read_summary, summary_of, yardsticks
@@ -17,6 +19,7 @@ __all__ = [
     "Run",
     "RunRecord",
     "Summary",
+    "WholeCheckpointIO",
     "claim_folder",
     "differences",
     "in_order",
@@ -29,6 +32,8 @@ __all__ = [
     "read_summary",
     "run_config",
     "run_of",
+    "seeded",
     "summary_of",
+    "whole_checkpoints",
     "yardsticks",
 ]

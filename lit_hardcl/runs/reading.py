@@ -91,13 +91,18 @@ def run_config(path: Path, checkpoint: dict[str, Any]) -> dict[str, Any]:
     model = model_config(checkpoint)
     runs = [_whole_config(file) for file in Run.of(path).configs] if model else []
     runs = [run for run in runs if not differences({"init_args": {}, **run["model"]}, model)]
-    for run in runs:
-        arguments, seed = run["data"].get("init_args") or {}, run.get("seed_everything")
-        if arguments.get("seed", 0) is None:
-            arguments["seed"] = seed if type(seed) is int else 0
+    runs = [seeded(run) for run in runs]
     if any(run["data"] != runs[0]["data"] for run in runs):
         raise Refusal(f"a run's data must be known, but {path.parent} has several config.yaml with other data")
     return runs[0] if runs else {}
+
+
+def seeded(run: dict[str, Any]) -> dict[str, Any]:
+    """A run's configuration whose data, if without a seed of their own, have that of ``seed_everything``."""
+    arguments, seed = run["data"].get("init_args") or {}, run.get("seed_everything")
+    if arguments.get("seed", 0) is None:
+        arguments["seed"] = seed if type(seed) is int else 0
+    return run
 
 
 def logged_similarities(run: Path) -> dict[str, float]:

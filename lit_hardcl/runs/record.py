@@ -58,7 +58,8 @@ class RunRecord(SaveConfigCallback):
         if isinstance(batch, (tuple, list)) and len(batch) > 1:
             self.images += len(batch[1]) * trainer.world_size
         # An epoch's last step is none to stop at: Lightning would not go back to what comes after it.
-        if not trainer.is_last_batch and trainer.strategy.reduce_boolean_decision(SIGTERM.came, all=False):
+        stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        if stepped and not trainer.is_last_batch and trainer.strategy.reduce_boolean_decision(SIGTERM.came, all=False):
             if trainer.checkpoint_callback and (run := run_of(trainer)):
                 trainer.save_checkpoint(run.last, weights_only=False)
             raise Terminated
@@ -94,7 +95,8 @@ class RunRecord(SaveConfigCallback):
         getattr(trainer.strategy.launcher, "procs", []).clear()
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Stop the clock."""
+        """Stop the clock; a SIGTERM need not wait any more."""
+        SIGTERM.patience = 0.0
         self.seconds += time.perf_counter() - self._since
         self._keep_logged(trainer, trainer.current_epoch - 1)
 

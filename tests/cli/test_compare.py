@@ -114,7 +114,7 @@ def test_a_comparison_that_is_ended_ends_its_runs_and_is_alone_in_its_folder(tmp
     )
     file = comparison(tmp_path)
     command = [sys.executable, "-m", "lit_hardcl", "compare", "-c", str(file)]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     log = tmp_path / "out/runs/SimCLR/seed_0/log.txt"
     while not log.exists():
         time.sleep(0.1)
@@ -122,7 +122,9 @@ def test_a_comparison_that_is_ended_ends_its_runs_and_is_alone_in_its_folder(tmp
     assert code == 2
     assert "another comparison, or a run that it left behind, is at work in out" in errors
     process.terminate()
-    assert process.wait(60) == 128 + signal.SIGTERM
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert told.decode().splitlines()[-1] == "ended by SIGTERM; the same command goes on from there"
     with alone_in(tmp_path / "out"):  # so no run is left behind
         assert not (tmp_path / "out/results.csv").exists()
 

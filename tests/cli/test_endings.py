@@ -9,7 +9,7 @@ import time
 
 import pytest
 import torch
-from commands import BACKBONE, ROOT, TINY
+from commands import BACKBONE, CONFIGS, ROOT, TINY
 
 SIGNALS = [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "ended by SIGTERM")]
 TWO = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--trainer.accelerator", "cpu"]
@@ -76,6 +76,20 @@ def test_a_signal_ends_a_command_that_is_no_training(number, code, line, run, tm
     assert errors.strip().splitlines()[-1] == line
 
 
+def test_where_slurm_requeues_its_signal_does_so(run, tmp_path, monkeypatch):
+    for name, value in {"JOB_ID": 7, "NTASKS": 1, "PROCID": 0, "LOCALID": 0, "NODEID": 0}.items():
+        monkeypatch.setenv(f"SLURM_{name}", str(value))
+    (tmp_path / "scontrol").write_text('#!/bin/sh\necho "$@" > asked\n')
+    (tmp_path / "scontrol").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    (tmp_path / "mine.py").write_text(CALLBACK.format(number="SIGUSR1", rank=0, seconds=0))
+    slurm = "--trainer.plugins=lightning.pytorch.plugins.environments.SLURMEnvironment"
+    assert run("fit", *TINY, slurm, "--trainer.callbacks+=mine.Mine")[0] == 0
+    assert (tmp_path / "asked").read_text() == "requeue 7\n"
+    (saved,) = tmp_path.rglob("hpc_ckpt_1.ckpt")
+    assert torch.load(saved, weights_only=True)["global_step"] == 15
+
+
 @pytest.mark.slow
 def test_two_processes_end_within_ten_seconds_of_a_sigterm_to_the_first(tmp_path):
     process = start(tmp_path, "fit", *TINY, *TWO, "--trainer.max_epochs", 1000)
@@ -106,33 +120,14 @@ def test_a_step_that_does_not_end_is_ended(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_process_that_dies_is_spoken_of_by_the_other(rank, tmp_path):
-    process = start(tmp_path, "fit", *TINY, *TWO, "--trainer.callbacks+=mine.Mine", number="SIGKILL", rank=rank)
+    options = [*TINY, *TWO, "--trainer.max_epochs", 10, "--trainer.callbacks+=mine.Mine"]
+    process = start(tmp_path, "fit", *options, number="SIGKILL", rank=rank)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == (1 if rank else -9)
     assert "error: another process of this training has ended" in errors
     assert "Traceback" not in errors
     if rank:
         assert "a process was killed by signal 9; " in errors
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        ("fit", *TINY, "--trainer.logger.save_dir", "plain/runs"),
-        ("evaluate", "net.pt", *BACKBONE, "--output", "plain/evaluation.json"),
-        ("select", "net.pt", *BACKBONE, "--share", "0.5", "--output", "plain/core.json"),
-        ("predict", *TINY, "--trainer.logger.save_dir", "plain/runs"),
-    ],
-    ids=lambda command: command[0],
-)
-def test_a_folder_that_cannot_be_made_is_named(command, run, tmp_path, weights):
-    (tmp_path / "plain").write_text("a file")
-    code, _, errors = run(*command)
-    assert code == 1
-    (line,) = [line for line in errors.splitlines() if line.startswith("error: ")]
-    assert "plain" in line
-    assert "a folder is needed where a file lies: choose another place" in line
-    assert "Traceback" not in errors
 
 
 @pytest.fixture
@@ -143,7 +138,27 @@ def small_disk(tmp_path):
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=250k", "tmpfs", str(disk)], capture_output=True).returncode:
         pytest.skip("no right to mount")
     yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("evaluate", "net.pt", *BACKBONE, "--probe.epochs", "1", "--output", "disk/evaluation.json"),
+        ("select", "net.pt", *BACKBONE, "--share", "0.5", "--output", "disk/core.json"),
+        ("predict", *TINY, "--trainer.logger.save_dir", "disk"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_full_disk_is_named_by_a_command_that_writes_a_file(command, run, small_disk, weights):
+    with pytest.raises(OSError, match="No space"):
+        (small_disk / "other").write_bytes(bytes(10**6))
+    code, _, errors = run(*command)
+    assert code == 1
+    (line,) = [line for line in errors.splitlines() if line.startswith("error: ")]
+    assert line.startswith("error: disk/")
+    assert "full" in line
+    assert "Traceback" not in errors
 
 
 def test_a_full_disk_is_named_and_what_was_written_before_is_whole(run, small_disk):
@@ -155,3 +170,18 @@ def test_a_full_disk_is_named_and_what_was_written_before_is_whole(run, small_di
     assert "Traceback" not in errors
     (told,) = re.findall(r"the same command with --ckpt_path (\S+) goes on from there", line)
     assert torch.load(told, weights_only=True)["global_step"] == 11
+
+
+@pytest.mark.slow
+def test_wandb_out_of_reach_is_one_sentence(tmp_path, monkeypatch):
+    for name in ("HOME", "WANDB_CONFIG_DIR", "NETRC"):
+        monkeypatch.setenv(name, str(tmp_path))
+    for name in ("WANDB_API_KEY", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    process = start(tmp_path, "fit", *TINY, "-c", CONFIGS / "loggers/wandb.yaml")
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    (line,) = [line for line in errors.splitlines() if line.startswith("error: ")]
+    assert line.startswith("error: W&B: No API key configured")
+    assert "add --trainer.logger.init_args.offline=true; nothing was saved yet" in line
+    assert "Traceback" not in errors

@@ -98,7 +98,7 @@ BAD = {
     "another backbone": (["net.pt", *BACKBONE, "--backbone.pixels", "9"], "1.weight ((16, 1024) there, (16, 9) here)"),
     "another prefix": (["net.pt", *BACKBONE, "--prefix", "encoder."], "by prefix 'encoder.': 1.bias, 1.weight"),
     "no neighbour": (["net.pt", *BACKBONE, "--neighbours.k", "0"], "k must be at least 1"),
-    "no epoch": (["net.pt", *BACKBONE, "--probe.epochs", "0"], "epochs=0"),
+    "no epoch": (["net.pt", *BACKBONE, "--probe.epochs", "0"], "epochs must be at least 1, got 0"),
 }
 
 

@@ -300,6 +300,20 @@ def test_workers_fetch_the_same_batches():
         assert all(torch.equal(a, b) for a, b in zip(alone, helped, strict=True))
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_loader_begun_anew_goes_on_within_the_epoch_that_it_is_told_after_its_making(workers):
+    whole = training_batches(digits(), epoch=3)
+    loader = digits(num_workers=workers).train_dataloader()
+    loader.load_state_dict({"epoch": 3, "batches": len(whole) - 2})
+    batches = iter(loader)  # as Lightning does, which tells the epoch afterwards
+    loader.sampler.set_epoch(3)
+    for expected, batch in zip(whole[-2:], batches, strict=True):
+        assert torch.equal(expected.indices, batch.indices)
+    assert loader.state_dict() == {"epoch": 3, "batches": len(whole)}
+    loader.sampler.set_epoch(4)
+    assert len(list(loader)) == len(whole)
+
+
 def test_lightning_may_put_its_own_sampler_in_place_to_overfit_a_batch():
     notebook = Notebook()
     with pytest.warns(UserWarning, match="overfit"):

@@ -16,7 +16,7 @@ from lit_hardcl.compare import Arm, Comparison, Training, alone_in, run_all, sum
 from lit_hardcl.compare.launchers.local import check_same_options
 from lit_hardcl.compare.plan import as_folder, varied_number
 from lit_hardcl.compare.tables import half_width
-from lit_hardcl.errors import Refusal
+from lit_hardcl.errors import Refusal, check_given, check_whole
 from lit_hardcl.files import check_place, whole
 from lit_hardcl.plots import accuracy_intervals, accuracy_per_epoch, against_number
 
@@ -71,8 +71,8 @@ def command(
     """
     if not methods or not base:
         raise Refusal("methods and base must be given, such as by -c configs/compare/quick.yaml")
-    if jobs < 1:
-        raise Refusal(f"jobs must be at least 1, got {jobs}")
+    check_given(jobs=jobs)
+    check_whole(1, jobs=jobs)
     folder = check_place(output, folder=True)
     first = baseline if baseline is not None else next(iter(methods), "")
     if first not in methods:

@@ -10,7 +10,7 @@ from torch import nn
 from lit_hardcl.cli.commands.running import ASKED
 from lit_hardcl.cli.commands.trained import best_device, defaults, trained_backbone
 from lit_hardcl.data import ContrastiveDataModule
-from lit_hardcl.errors import Refusal, check_seed, check_whole
+from lit_hardcl.errors import Refusal, check_choice, check_seed, check_whole
 from lit_hardcl.evaluation import (
     extract_features,
     latent_classes,
@@ -68,6 +68,7 @@ def command(
         raise Refusal(f"share must be above 0 and below 1, got {share}")
     check_whole(1, views=views)
     check_seed(seed)
+    check_choice("by", by, "clusters", "labels")
     if by == "labels" and clusters is not None:
         raise Refusal(f"clusters are of use with --by clusters only, got {clusters} with --by labels; leave it out")
     file = check_place(Path(checkpoint).with_name("core.json") if output is None else output)

@@ -12,7 +12,7 @@ from typing import Any
 
 from lit_hardcl.compare.plan import Training
 from lit_hardcl.errors import Refusal
-from lit_hardcl.runs import Run, differences, in_order, read_checkpoint, read_config, read_summary
+from lit_hardcl.runs import Run, differences, read_config, read_summary, whole_checkpoints
 
 try:
     import fcntl
@@ -113,9 +113,11 @@ def _run(
     command = [sys.executable, "-m", "lit_hardcl", "fit", *training.options]
     training.folder.mkdir(parents=True, exist_ok=True)
     log = training.folder / "log.txt"
-    if checkpoint := _newest_checkpoint(training.folder, log):
-        command += [f"--ckpt_path={checkpoint}"]
     with log.open("a") as file:
+        for checkpoint, _ in whole_checkpoints(training.folder, lambda words: print(words, file=file)):
+            command += [f"--ckpt_path={checkpoint}"]
+            break
+        file.flush()
         inherited = () if lock is None else (lock,)
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment, pass_fds=inherited
@@ -134,16 +136,3 @@ def _run(
 def _cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _newest_checkpoint(folder: Path, log: Path) -> Path | None:
-    """The newest ``last.ckpt`` that can be read."""
-    for file in reversed(in_order(folder.rglob("last.ckpt"))):
-        try:
-            read_checkpoint(file)
-        except ValueError as error:  # such as a disk that was full while it was written
-            with log.open("a") as words:
-                words.write(f"not gone on with: {error}\n")
-            continue
-        return file
-    return None
