@@ -82,6 +82,8 @@ class Trusting:
             options = torch.load(checkpoint_path, "cpu", weights_only=True).get("datamodule_hyper_parameters")
             own = (*trusted, *({cls.__module__.split(".")[0]} - {"lit_hardcl"}))
             check_arguments(cls, options, "the checkpoint's data", own)
+            if hasattr(checkpoint_path, "seek"):
+                checkpoint_path.seek(0)
         return super().load_from_checkpoint(checkpoint_path, map_location, hparams_file, weights_only, **settings)  # type: ignore[misc]
 
 
