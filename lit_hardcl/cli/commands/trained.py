@@ -40,7 +40,7 @@ def defaults(args: list[str]) -> dict[str, Any]:
 
 def packages(trust: str | None) -> list[str]:
     """Packages that the option ``--trust`` names."""
-    return trust.split(",") if trust else []
+    return [name.strip() for name in (trust or "").split(",") if name.strip()]
 
 
 def trained_backbone(
