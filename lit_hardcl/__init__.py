@@ -1,7 +1,7 @@
 """Difficulty-aware contrastive learning for PyTorch Lightning."""
 
 import lit_hardcl.stopping  # noqa: F401 (first, for a Ctrl-C while the others are imported)
-from lit_hardcl.callbacks import DifficultyFilter, OnlineKNN, OnlineLinearProbe, SimilarityStatistics
+from lit_hardcl.callbacks import CollapseAlarm, DifficultyFilter, OnlineKNN, OnlineLinearProbe, SimilarityStatistics
 from lit_hardcl.data import Batch, ContrastiveDataModule
 from lit_hardcl.losses import DifficultPairLoss, SPACLLoss
 from lit_hardcl.modules import (
@@ -18,6 +18,7 @@ from lit_hardcl.modules import (
 __all__ = [
     "SPACL",
     "Batch",
+    "CollapseAlarm",
     "Contrastive",
     "ContrastiveDataModule",
     "DifficultPairLoss",

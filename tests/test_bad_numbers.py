@@ -60,6 +60,7 @@ GOOD = [  # calls that pass; each number in them is then replaced by a bad one
     ),
     (callbacks.DifficultyFilter, {"score": "pairs", "at_epochs": [1], "share": 0.1, "pos_high": 0.2}),
     *((callback, {}) for callback in (callbacks.OnlineKNN, callbacks.OnlineLinearProbe, callbacks.OnlineStatistics)),
+    (callbacks.CollapseAlarm, {}),
     (callbacks.SimilarityStatistics, BAND),
     (functional.difficult_pairs, {"similarity": COSINES, **BAND}),
     (functional.farthest_points, {"pool": ROWS[None], "start": torch.tensor([0]), "count": 2}),

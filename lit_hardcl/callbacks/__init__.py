@@ -1,6 +1,7 @@
 """Callbacks that watch a training: they read what its steps return and import no module."""
 
 from lit_hardcl.callbacks.channels_last import ChannelsLast
+from lit_hardcl.callbacks.collapse_alarm import CollapseAlarm
 from lit_hardcl.callbacks.compiled import CompileBackbone
 from lit_hardcl.callbacks.filter import DifficultyFilter
 from lit_hardcl.callbacks.linear import OnlineLinearProbe
@@ -11,6 +12,7 @@ from lit_hardcl.callbacks.statistics import OnlineStatistics
 
 __all__ = [
     "ChannelsLast",
+    "CollapseAlarm",
     "CompileBackbone",
     "DifficultyFilter",
     "OnlineKNN",

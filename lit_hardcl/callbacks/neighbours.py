@@ -6,7 +6,6 @@ import lightning.pytorch as pl
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
 
 from lit_hardcl import distributed
 from lit_hardcl.callbacks.online import OnlineEvaluator
@@ -14,6 +13,7 @@ from lit_hardcl.contract import check_targets, read_step
 from lit_hardcl.errors import check_positive, check_whole
 from lit_hardcl.evaluation import extract_features, thinned
 from lit_hardcl.evaluation.classify import knn_scores
+from lit_hardcl.functional import unit_vectors
 
 
 class OnlineKNN(OnlineEvaluator):
@@ -63,7 +63,7 @@ class OnlineKNN(OnlineEvaluator):
         """Remember the features of this step."""
         features, targets, _ = read_step(outputs)
         check_targets(targets if self._rows else targets.cpu(), self._classes)
-        self._rows.append((F.normalize(features.float()), targets))
+        self._rows.append((unit_vectors(features), targets))
         while sum(len(rows[1]) for rows in self._rows[1:]) >= self._own_size():
             del self._rows[0]
 

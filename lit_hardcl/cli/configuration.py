@@ -18,6 +18,7 @@ DEFAULTS = {
         {"class_path": "lit_hardcl.callbacks.ChannelsLast"},
         {"class_path": "lit_hardcl.OnlineLinearProbe"},
         {"class_path": "lit_hardcl.OnlineKNN"},
+        {"class_path": "lit_hardcl.CollapseAlarm"},
         {
             "class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
             "init_args": {"monitor": ACCURACIES[0], "mode": "max", "filename": "best"},

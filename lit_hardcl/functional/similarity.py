@@ -6,9 +6,10 @@ from contextlib import contextmanager
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
 
 from lit_hardcl.errors import Refusal
+
+SHORTEST = 1e-12  # length below which a vector has no direction
 
 
 def cosine_similarity(
@@ -49,11 +50,16 @@ def whole_float32() -> Iterator[None]:
 def unit_vectors(vectors: Float[Tensor, "*rows width"]) -> Float[Tensor, "*rows width"]:
     """Scale each row to length 1, in float32 or better; a zero vector stays zero.
 
+    A vector no longer than 1e-12 has gradient 0: the arithmetic's own, divided by 1e-12, would be no number in float16.
+
     Example:
         >>> unit_vectors(torch.tensor([3.0, 4.0]))
         tensor([0.6000, 0.8000])
     """
-    return F.normalize(at_least_float32(vectors), dim=-1)
+    vectors = at_least_float32(vectors)
+    lengths = vectors.norm(dim=-1, keepdim=True)
+    unit = vectors / lengths.clamp_min(SHORTEST)
+    return unit.detach().where(lengths <= SHORTEST, unit) if unit.requires_grad else unit
 
 
 def at_least_float32(values: Tensor) -> Tensor:

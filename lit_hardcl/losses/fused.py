@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lit_hardcl.functional.similarity import unit_vectors, whole_float32
+from lit_hardcl.functional.similarity import SHORTEST, unit_vectors, whole_float32
 from lit_hardcl.hardness import DifficultRows, chunks
 from lit_hardcl.losses.row_loss import Rectangle
 from lit_hardcl.losses.rows import as_asked, final_gradients
@@ -120,5 +120,6 @@ class _NTXent(torch.autograd.Function):
 def _through_lengths(gradient: Tensor | None, unit: Tensor, vectors: Tensor | None) -> None:
     """Turn a gradient with respect to unit vectors, in place, into that with respect to the vectors as they were."""
     if gradient is not None and vectors is not None:
-        lengths = vectors.to(unit.dtype).norm(dim=1, keepdim=True).clamp_min(1e-12)  # as unit_vectors does
+        lengths = vectors.to(unit.dtype).norm(dim=1, keepdim=True)
+        lengths.masked_fill_(lengths <= SHORTEST, torch.inf)  # as unit_vectors does
         gradient.addcmul_(unit, torch.linalg.vecdot(unit, gradient).unsqueeze(1), value=-1).div_(lengths)
