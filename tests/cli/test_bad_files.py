@@ -10,6 +10,8 @@ from PIL import Image
 
 from lit_hardcl.runs import read_summary
 
+pytestmark = pytest.mark.refusal
+
 BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 30))
 NO_YAML = {
     "an alias inside itself": "a: &a [*a]",

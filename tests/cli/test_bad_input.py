@@ -5,6 +5,8 @@ import torch
 from commands import CONFIGS, TINY
 from PIL import Image
 
+pytestmark = pytest.mark.refusal
+
 SPACL = ["-c", str(CONFIGS / "methods/spacl.yaml")]
 BAD = {
     "pos_high above pos_low": (["--model.pos_high", "0.5"], "0 <= pos_high < pos_low <= 1 must hold, got pos_high=0.5"),

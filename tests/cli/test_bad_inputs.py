@@ -3,6 +3,8 @@
 import pytest
 from bad_inputs import CASES
 
+pytestmark = pytest.mark.refusal
+
 
 @pytest.mark.parametrize(("arguments", "sentence"), CASES)
 def test_it_is_refused_in_one_sentence_before_anything_is_written(arguments, sentence, run, tmp_path, unchecked_shapes):

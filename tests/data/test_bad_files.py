@@ -9,6 +9,8 @@ from torchvision.transforms.v2.functional import pil_to_tensor
 from lit_hardcl.data import DATASETS, ContrastiveDataModule, DataSet, Files, Images, mix_classes
 from lit_hardcl.data.decoding import decoded
 
+pytestmark = pytest.mark.refusal
+
 RAMP = np.linspace(0, 65535, 2**16).round().astype(np.uint16).reshape(256, 256)
 
 

@@ -4,6 +4,8 @@ import pytest
 
 from lit_hardcl.data import ContrastiveDataModule
 
+pytestmark = pytest.mark.refusal
+
 
 def digits(**settings):
     return ContrastiveDataModule("digits", batch_size=64, pin_memory=False, **settings)

@@ -16,6 +16,8 @@ from lit_hardcl.evaluation import (
 from lit_hardcl.hardness import hard_sets, margins, select_core
 from lit_hardcl.theory import removal_threshold
 
+pytestmark = pytest.mark.refusal
+
 WHOLE = torch.randint(-3, 4, (6, 4), generator=torch.Generator().manual_seed(0))
 NUMBERS = torch.tensor([0, 1, 2, 0, 1, 2])
 EVERY = torch.ones(6, 4, dtype=torch.bool)
