@@ -23,9 +23,12 @@ test: .venv/installed-dev  ## run the ordinary tests
 test-slow: .venv/installed-dev  ## run the tests that take minutes
 	$(BIN)/python -m pytest -m slow
 
-reliability: .venv/installed-dev  ## kill, signal, starve and mislead it, and write docs/reliability.md: half an hour
-	-$(BIN)/python -m pytest -n auto -m slow tests/reliability -o junit_family=xunit1 --junitxml=.reliability/trials.xml
-	-$(BIN)/python -m pytest -n auto -m "refusal" -o junit_family=xunit1 --junitxml=.reliability/ordinary.xml
+TRY := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto -o junit_family=xunit1
+reliability: .venv/installed-dev  ## kill, signal, starve and mislead it, and write docs/reliability.md: 40 minutes
+	-$(TRY) -m slow tests/reliability --junitxml=.reliability/trials.xml
+	-$(TRY) -m refusal --junitxml=.reliability/refusals.xml
+	-$(TRY) tests/test_distributed.py -k every_loss --junitxml=.reliability/losses.xml
+	-FUZZ_EXAMPLES=2000 $(TRY) tests/test_fuzz.py --junitxml=.reliability/fuzz.xml
 	$(BIN)/python tests/reliability/page.py .reliability/*.xml
 
 check: .venv/installed-dev  ## lint, types, and that imports only go down the floors

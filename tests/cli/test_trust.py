@@ -140,7 +140,7 @@ def test_a_checkpoints_own_class_and_instantiator_are_not_run_either(form, stage
 
 
 @pytest.mark.refusal
-@pytest.mark.parametrize("checkpoint", HIDDEN.keys() | PLACES.keys())
+@pytest.mark.parametrize("checkpoint", [*HIDDEN, *PLACES])
 def test_nor_does_it_run_what_is_hidden(checkpoint, stage):
     hidden = PLACES.get(checkpoint) or {"hyper_parameters": {**OPTIONS, **NAMES, "backbone": HIDDEN[checkpoint]}}
     torch.save({"state_dict": {}, "pytorch-lightning_version": "2.6.0", **hidden}, "a.ckpt")
