@@ -24,8 +24,8 @@ command line and to the classes; every loss is computed by one, two and four pro
 - a **signal** ends the command within the seconds it has (10; 20 where a checkpoint is saved first), with the exit code
   that shells and schedulers expect, a sentence and no process left behind;
 - a **failing disk** ends in one sentence and exit code 1, and every file under its own name is whole;
-- a **wrong input** is refused by one sentence that names it, its value and the rule; of 2,000 that hypothesis makes up for
-  each reader, operation and the YAML of comparisons, none ends otherwise;
+- a **wrong input** is refused by one sentence that names it, its value and the rule; of 2,000 that hypothesis makes up
+  for each reader, operation and the YAML of comparisons, none ends otherwise;
 - **processes** agree with one on the mean loss to 1e-12 and on the gradient to 1e-10, relative;
 - **memory** held after epoch 50 grows by less than 3 MB until epoch 150.
 """
