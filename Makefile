@@ -7,7 +7,7 @@ export MALLOC_MMAP_MAX_ ?= 0
 export MALLOC_TRIM_THRESHOLD_ ?= 17179869184
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart test test-slow check format bench figures clean
+.PHONY: help install quickstart test test-slow reliability check format bench figures clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,6 +22,11 @@ test: .venv/installed-dev  ## run the ordinary tests
 
 test-slow: .venv/installed-dev  ## run the tests that take minutes
 	$(BIN)/python -m pytest -m slow
+
+reliability: .venv/installed-dev  ## kill, signal, starve and mislead it, and write docs/reliability.md: half an hour
+	-$(BIN)/python -m pytest -n auto -m slow tests/reliability -o junit_family=xunit1 --junitxml=.reliability/trials.xml
+	-$(BIN)/python -m pytest -n auto -m "refusal" -o junit_family=xunit1 --junitxml=.reliability/ordinary.xml
+	$(BIN)/python tests/reliability/page.py .reliability/*.xml
 
 check: .venv/installed-dev  ## lint, types, and that imports only go down the floors
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """What flows between data, modules and callbacks: a batch, and what a step returns, with its one writer and reader."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -41,7 +42,18 @@ def unpack(batch: Any) -> tuple[list[Tensor], Tensor, Tensor | None]:
     """Views, targets and indices of a batch; a foreign one may hold images instead of views, and no indices.
 
     A third entry that is not one whole number an image is none of indices.
+
+    Raises:
+        Refusal: if it is not positional, as a mapping, or has no targets.
     """
+    if not isinstance(batch, (tuple, list)) or len(batch) < 2:
+        found = f"a {type(batch).__name__}" + (
+            f" of {', '.join(map(str, batch))}" if isinstance(batch, Mapping) else ""
+        )
+        raise Refusal(
+            f"batches are (views or images, targets, indices), the last if there are, got {found}: let the data "
+            "module's on_after_batch_transfer, or the loader's collate_fn, put it so"
+        )
     views, targets, *rest = batch
     given = rest[0] if rest and isinstance(rest[0], Tensor) else None
     is_index = given is not None and given.shape == (len(targets),) and not given.is_floating_point()
@@ -51,6 +63,7 @@ def unpack(batch: Any) -> tuple[list[Tensor], Tensor, Tensor | None]:
 
 def step_output(features: Tensor, targets: Tensor, indices: Tensor | None, views: int = 1) -> dict[str, Any]:
     """What a step returns for callbacks beside its loss: features without gradient, the rest repeated for each view."""
+    check_targets(targets)
     repeated = None if indices is None else indices.repeat(views)
     return {"features": features.detach(), "targets": targets.repeat(views), "indices": repeated}
 
@@ -59,14 +72,19 @@ _NO_NUMBERS = (torch.bool, torch.float16, torch.bfloat16, torch.float32, torch.f
 
 
 def check_targets(targets: Any, num_classes: int | None = None) -> None:
-    """Refuse targets that are no class numbers, such as one-hot or soft ones, or are beyond ``num_classes``."""
+    """Refuse targets that are no class numbers, such as one-hot or soft ones, or are beyond ``num_classes``.
+
+    How large they are is looked at on a CPU only: elsewhere the look would wait for the device.
+    """
     if not isinstance(targets, Tensor) or targets.ndim != 1 or targets.dtype in _NO_NUMBERS:
         found = f"{targets.dtype} of shape {tuple(targets.shape)}" if isinstance(targets, Tensor) else type(targets)
         raise Refusal(
             f"targets must be a tensor of class numbers, one for each image, got {found}; of one-hot or soft labels, "
-            "give targets.argmax(dim=1)"
+            "give targets.argmax(dim=1), -1 where an image has none"
         )
-    if num_classes is not None and len(targets) and (highest := int(targets.max())) >= num_classes:
+    if num_classes is None or targets.device.type != "cpu":
+        return
+    if len(targets) and (highest := int(targets.max())) >= num_classes:
         raise Refusal(f"targets must be below the number of classes, {num_classes}, got {highest}")
 
 

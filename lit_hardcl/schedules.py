@@ -101,14 +101,23 @@ class WarmupCosine(LRScheduler):
                 "trainer's max_steps or limit_train_batches"
             )
         self.total_steps = int(total_steps)
-        for group, rate in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
-            group["lr"] = rate
-        self._last_lr = self.get_lr()
+        self._set_rates()
 
     def state_dict(self) -> dict[str, Any]:
         """All but ``total_steps``: a resumed training ends where its own trainer says."""
         own = ("total_steps", "_is_open")
         return {name: value for name, value in super().state_dict().items() if name not in own}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on at the saved step, with the rate that it has in this training, whose end may be another."""
+        super().load_state_dict(state_dict)
+        if self._is_open and self.total_steps is not None:
+            self._set_rates()
+
+    def _set_rates(self) -> None:
+        for group, rate in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
+            group["lr"] = rate
+        self._last_lr = self.get_lr()
 
     def _factor(self, step: int) -> float:
         if self.total_steps is None:

@@ -67,3 +67,17 @@ def test_a_training_without_end_is_refused():
 def test_data_without_a_length_are_refused_rather_than_trained_with_a_rate_of_0():
     with pytest.raises(ValueError, match="got -1: of data without a length set the trainer's max_steps"):
         WarmupCosine(optimizer()).fill_total_steps(-1)
+
+
+def test_a_finished_schedule_that_is_extended_goes_on_at_the_longer_ones_rate():
+    short = WarmupCosine(optimizer(), 0.1)
+    short.fill_total_steps(10)
+    rates(short, 10)
+    assert short.get_last_lr() == [0]
+    longer, uninterrupted = WarmupCosine(restored := optimizer(), 0.1), WarmupCosine(optimizer(), 0.1)
+    for one in (longer, uninterrupted):
+        one.fill_total_steps(20)
+    restored.param_groups[0]["lr"] = 0.0  # as the optimizer's state says
+    longer.load_state_dict(short.state_dict())
+    rates(uninterrupted, 10)
+    assert restored.param_groups[0]["lr"] == longer.get_last_lr()[0] == uninterrupted.get_last_lr()[0] > 0

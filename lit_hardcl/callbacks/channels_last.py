@@ -9,6 +9,9 @@ class ChannelsLast(pl.Callback):
 
     In place and of every four-dimensional weight, those of a momentum encoder too, so that optimizers, checkpoints and
     a later run without this callback do not notice. Numbers change by rounding.
+
+    On a CPU with several threads, oneDNN 3.12 may end the process in the backward pass of a strided 1x1 convolution of
+    8 or 12 channels and a small batch: leave the callback out for such a network.
     """
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:

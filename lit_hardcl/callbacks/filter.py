@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import lightning.pytorch as pl
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from lit_hardcl.callbacks.loaders import KeptImages
@@ -36,8 +36,7 @@ class DifficultyFilter(pl.Callback):
     ``filter_mixed_share``) and ``filter_mixed_recall`` (of the mixed images, the share removed; by chance
     ``filter_removed_share``). Writes ``difficulty_epoch_N.csv`` (index, score, class, kept) into the logger's folder.
 
-    Several processes remove the same images; so does a run resumed from an epoch's end (from the validation of the
-    epoch that filters, Lightning takes a step too many). Fewer images are fewer steps: a
+    Several processes remove the same images; so does a resumed run. Fewer images are fewer steps: a
     :class:`~lit_hardcl.schedules.WarmupCosine` without ``total_steps`` is fitted anew to what is left, with a small
     jump; other schedules are not, and a resumed run may count its ``estimated_stepping_batches`` by kept images.
 
@@ -116,6 +115,8 @@ class DifficultyFilter(pl.Callback):
         self._scores: Any = None  # ImageScores, once the images are known
         self._removed: Bool[Tensor, " images"] | None = None
         self._unwritten: int | None = None
+        self._before: list[Any] | None = None  # what was out in the epoch that has filtered, until it has ended
+        self._is_late = False
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Check that all is there and, for 0 epochs, filter."""
@@ -138,15 +139,19 @@ class DifficultyFilter(pl.Callback):
         self._scores = self._scores or ImageScores(state_dict["scores"]["indices"])
         self._scores.load_state_dict(state_dict["scores"])
         self._removed, self._unwritten = state_dict["removed"], None
-        left = None if self._removed is None else self._scores.indices[~self._removed]
-        self._kept.keep(left, state_dict["changed"])
+        self._before = state_dict.get("before")
+        self._is_late = self._before is not None
+        # An epoch whose validation is to come has the loader that it had, or Lightning takes steps of the next one.
+        out = self._removed if self._before is None else self._before[0]
+        self._kept.keep(self._left(out), state_dict["changed"])
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Number the images of a data module that does not tell them, and go on with a resumed schedule."""
         if self._scores is None:
             self._scores = ImageScores(torch.arange(len(trainer.train_dataloader.dataset)))  # type: ignore[union-attr]
             self._check_shares(trainer)
-        self.on_train_epoch_start(trainer, pl_module)
+        if not self._is_late:
+            self.on_train_epoch_start(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Fit the learning rates to the steps that are left."""
@@ -163,6 +168,7 @@ class DifficultyFilter(pl.Callback):
 
     def _end_epoch(self, trainer: pl.Trainer, done: int) -> None:
         self._scores.bring_together()
+        before = self._removed
         if done in self.share_at:
             self._scores.take_means()
             self._filter(done, trainer.global_step)
@@ -171,13 +177,18 @@ class DifficultyFilter(pl.Callback):
             self._kept.keep(None, (done, trainer.global_step))
         if done in (*self.share_at, self.restore_at):
             self._kept.ask_anew(trainer)
+            self._before = [before]
         folder = log_folder(trainer)
         if self._unwritten is not None and folder is not None and trainer.is_global_zero:
             write_scores(folder / f"difficulty_epoch_{self._unwritten}.csv", self._scores, self._out())
         self._unwritten = None
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log what is out."""
+        """Log what is out; of an epoch resumed behind its filtering, keep the others only now."""
+        if self._is_late:
+            self._kept.keep(self._left(self._removed), self._kept.since)
+            self._kept.ask_anew(trainer)
+        self._before, self._is_late = None, False
         mixed = getattr(self._kept.data, "mixed_indices", None)
         self.log_dict(shares(self._scores.indices, self._out(), mixed), sync_dist=True)  # type: ignore[attr-defined]
 
@@ -185,7 +196,11 @@ class DifficultyFilter(pl.Callback):
         """Scores, what is out, and since when: plain tensors and numbers."""
         if self._scores is None:
             return {}
-        return {"scores": self._scores.state_dict(), "removed": self._removed, "changed": self._kept.since}
+        state = {"scores": self._scores.state_dict(), "removed": self._removed, "before": self._before}
+        return {**state, "changed": self._kept.since}
+
+    def _left(self, out: Bool[Tensor, " images"] | None) -> Int[Tensor, " left"] | None:
+        return None if out is None else self._scores.indices[~out]
 
     def _out(self) -> Bool[Tensor, " images"]:
         return torch.zeros_like(self._scores.indices, dtype=torch.bool) if self._removed is None else self._removed

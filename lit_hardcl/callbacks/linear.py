@@ -78,9 +78,8 @@ class OnlineLinearProbe(OnlineEvaluator):
         if batch_idx % self.every_n_steps:
             return
         features, targets, _ = read_step(outputs)
-        if targets.device.type == "cpu" or batch_idx == 0:  # elsewhere a look at the labels waits for the device
-            check_targets(targets, self._classes)
-        features = features.float()
+        check_targets(targets.cpu() if batch_idx == 0 else targets, self._classes)
+        features, targets = features.float(), targets.long().clamp(min=-1)
         probe, optimizer = self._probe_and_optimizer(features)
         with torch.enable_grad(), torch.autocast(features.device.type, enabled=False):
             loss = F.cross_entropy(probe(features), targets, ignore_index=-1, reduction="sum")

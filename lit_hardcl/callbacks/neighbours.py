@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lit_hardcl import distributed
 from lit_hardcl.callbacks.online import OnlineEvaluator
-from lit_hardcl.contract import read_step
+from lit_hardcl.contract import check_targets, read_step
 from lit_hardcl.errors import check_positive, check_whole
 from lit_hardcl.evaluation import extract_features, thinned
 from lit_hardcl.evaluation.classify import knn_scores
@@ -62,6 +62,7 @@ class OnlineKNN(OnlineEvaluator):
     ) -> None:
         """Remember the features of this step."""
         features, targets, _ = read_step(outputs)
+        check_targets(targets if self._rows else targets.cpu(), self._classes)
         self._rows.append((unit_vectors(features), targets))
         while sum(len(rows[1]) for rows in self._rows[1:]) >= self._own_size():
             del self._rows[0]

@@ -21,10 +21,11 @@ from lit_hardcl.data.sets import data_set
 from lit_hardcl.data.settings import check_a_batch_fits, check_batch, check_imbalance, check_mix_fraction, read_indices
 from lit_hardcl.data.variants import keep, long_tail, mix_classes, rows_of, subset, without_mixed
 from lit_hardcl.errors import check_given, check_seed, check_whole
+from lit_hardcl.trust import Trusting
 from lit_hardcl.views.recipe import Augmentation
 
 
-class ContrastiveDataModule(LightningDataModule):
+class ContrastiveDataModule(Trusting, LightningDataModule):
     """Batches of random views for training and of clean views for everything else.
 
     Every loader's batches reach a module as `Batch`. The held-out images are the data set's own test split and never

@@ -77,7 +77,7 @@ def of_rows(loader: DataLoader, rows: Int[Tensor, " rows"]) -> DataLoader:
     """Load these rows of ``loader``'s data set, in this order, without a draw from torch's global random numbers."""
     return DataLoader(
         Subset(loader.dataset, rows.tolist()),
-        batch_size=loader.batch_size,
+        batch_size=loader.batch_size or getattr(loader.batch_sampler, "batch_size", None),
         num_workers=loader.num_workers,
         collate_fn=loader.collate_fn,
         generator=torch.Generator(),  # else every start of the loader draws a seed

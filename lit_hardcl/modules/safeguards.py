@@ -5,20 +5,24 @@ import math
 import os
 from collections.abc import Iterable
 from contextvars import ContextVar
+from pathlib import Path
 from typing import IO, Any
 
 import lightning.pytorch as pl
 import torch
 from jaxtyping import Float
 from lightning.fabric.utilities.cloud_io import _load
+from lightning.pytorch.core.saving import CHECKPOINT_PAST_HPARAMS_KEYS, load_hparams_from_tags_csv
 from torch import Tensor
 
 from lit_hardcl.distributed import sum_across
 from lit_hardcl.earlier import renewed
 from lit_hardcl.errors import Refusal
+from lit_hardcl.files import read_yaml
 from lit_hardcl.models import misfit
 from lit_hardcl.trust import check_arguments, check_named
 
+INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"  # what reads the options of this library's checkpoints
 _LOOSELY = ContextVar("strict=False was asked for", default=False)  # Lightning asks the module without telling it
 
 
@@ -87,36 +91,45 @@ class Safeguarded(pl.LightningModule):
 
     @classmethod
     def load_from_checkpoint(
-        cls, checkpoint_path: Any, *arguments: Any, trusted: Iterable[str] = (), **settings: Any
+        cls,
+        checkpoint_path: Any,
+        map_location: Any = None,
+        hparams_file: Any = None,
+        strict: bool | None = None,
+        weights_only: bool | None = None,
+        trusted: Iterable[str] = (),
+        **settings: Any,
     ) -> Any:
         """As Lightning's, also for checkpoints whose options are spelt as in an earlier version.
 
-        Nothing is imported or built but classes of this library, torch, torchvision, timm, this class's own package and
-        those ``trusted``: a checkpoint of a stranger runs no code of his, unless ``weights_only=False`` lets it.
+        Nothing is imported or built but classes of this library, torch.nn, torch.optim, torchvision, timm, this class's
+        own package and those ``trusted``: a checkpoint of a stranger runs no code of his, unless ``weights_only=False``
+        lets it.
 
         Raises:
             Refusal: naming what the checkpoint would have imported.
         """
-        settings["weights_only"] = settings.get("weights_only") is not False
-        checkpoint_path = cls._safely(checkpoint_path, trusted, settings)
-        token = _LOOSELY.set(settings.get("strict") is False)
+        weights_only = weights_only is not False
+        checkpoint_path = cls._safely(checkpoint_path, trusted, hparams_file, weights_only, settings)
+        token = _LOOSELY.set(strict is False)
         try:
-            return super().load_from_checkpoint(checkpoint_path, *arguments, **settings)
+            return super().load_from_checkpoint(
+                checkpoint_path, map_location, hparams_file, strict, weights_only, **settings
+            )
         finally:
             _LOOSELY.reset(token)
 
     @classmethod
-    def _safely(cls, path: Any, trusted: Iterable[str], settings: dict[str, Any]) -> Any | IO[bytes]:
+    def _safely(
+        cls, path: Any, trusted: Iterable[str], hparams_file: Any, weights_only: bool, settings: dict[str, Any]
+    ) -> Any | IO[bytes]:
         """The checkpoint's path or, if its options need another spelling, the checkpoint with it, as an open file."""
-        checkpoint = _load(path, "cpu", weights_only=settings["weights_only"])
+        checkpoint = _load(path, "cpu", weights_only=weights_only)
         options = checkpoint.get("hyper_parameters") if isinstance(checkpoint, dict) else None
-        if isinstance(new := renewed(options), dict) and settings["weights_only"]:
-            own = (*trusted, cls.__module__.split(".")[0])
-            name, arguments = new.get("_class_path"), {key: new[key] for key in new.keys() - settings if key[:1] != "_"}
-            if isinstance(name, str):
-                check_named({"class_path": name, "init_args": arguments}, cls, "the checkpoint's model", own)
-            else:
-                check_arguments(cls, arguments, "the checkpoint's model", own)
+        new = renewed(options)
+        if weights_only and isinstance(checkpoint, dict):
+            given = _all_options(checkpoint, new if hparams_file is None else _options_in(Path(hparams_file)))
+            cls._check({key: value for key, value in given.items() if key not in settings}, trusted)
         if new == options and isinstance(path, (str, os.PathLike)) and os.path.isfile(path):
             return path
         if new != options:
@@ -125,6 +138,20 @@ class Safeguarded(pl.LightningModule):
         file.seek(0)
         return file
 
+    @classmethod
+    def _check(cls, options: dict[str, Any], trusted: Iterable[str]) -> None:
+        name, instantiator = options.get("_class_path"), options.get("_instantiator", INSTANTIATOR)
+        if instantiator != INSTANTIATOR:  # the oldest Lightning imports any
+            raise Refusal(
+                f"the instantiator {instantiator!r} from the checkpoint is not in the allowlist: {INSTANTIATOR}"
+            )
+        arguments = {key: value for key, value in options.items() if key not in ("_class_path", "_instantiator")}
+        own = (*trusted, *({cls.__module__.split(".")[0]} - {"lit_hardcl"}))
+        if name is None:
+            check_arguments(cls, arguments, "the checkpoint's model", own)
+        else:
+            check_named({"class_path": name, "init_args": arguments}, cls, "the checkpoint's model", own)
+
     def _stop_if_failed(self) -> None:
         if self._failed_at.isfinite():
             raise Refusal(
@@ -132,3 +159,17 @@ class Safeguarded(pl.LightningModule):
                 "ends here, the last checkpoint is kept. Try a lower learning rate, a higher temperature or "
                 "gradient_clip_val"
             )
+
+
+def _options_in(file: Path) -> Any:
+    return load_hparams_from_tags_csv(file) if file.suffix == ".csv" else read_yaml(file, "hparams_file")
+
+
+def _all_options(checkpoint: dict[str, Any], new: Any) -> dict[str, Any]:
+    """Options as Lightning gathers them, also from where its first versions left them."""
+    options: dict[str, Any] = {}
+    for part in (*(checkpoint.get(name) for name in CHECKPOINT_PAST_HPARAMS_KEYS), new):
+        if part and not isinstance(part, dict):
+            raise Refusal(f"a checkpoint's options must be by name, got {part!r}")
+        options |= part or {}
+    return options

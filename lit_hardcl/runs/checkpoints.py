@@ -26,8 +26,8 @@ class WholeCheckpointIO(TorchCheckpointIO):
         if storage_options is not None or "://" in str(path):
             super().save_checkpoint(checkpoint, path, storage_options)
             return
-        with whole(Path(path)) as part:
-            torch.save(checkpoint, part)
+        with whole(Path(path)) as part, part.open("wb") as file:  # which says what fails; torch's own writer does not
+            torch.save(checkpoint, file)
 
 
 def whole_checkpoints(folder: Path, told: Callable[[str], object]) -> Iterator[tuple[Path, dict[str, Any]]]:

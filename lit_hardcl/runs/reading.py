@@ -71,7 +71,10 @@ def write_weights(checkpoint: Path) -> None:
 
 def model_config(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
     """Class and arguments of a checkpoint's model, as `RunRecord` has put them there; ``None`` if it has not."""
-    arguments = dict(checkpoint.get("hyper_parameters", {}))
+    options = checkpoint.get("hyper_parameters") or {}
+    if not isinstance(options, dict):
+        raise Refusal(f"a checkpoint's options must be by name, got {options!r}")
+    arguments = dict(options)
     arguments.pop("_instantiator", None)
     name = arguments.pop("_class_path", None)
     return None if name is None else renewed({"class_path": name, "init_args": arguments})

@@ -125,8 +125,9 @@ class RunRecord(SaveConfigCallback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Go on with a record."""
-        for name, value in checkpoint.get("run_record", {}).items():
-            setattr(self, name, value)
+        record = checkpoint.get("run_record", {})
+        for name in record.keys() & set(RECORDED):  # and nothing else that a stranger's says
+            setattr(self, name, record[name])
 
     def _listen(self, trainer: pl.Trainer) -> None:
         """Take SIGTERM from Lightning, whose handler hangs with several processes; where SLURM requeues, leave it."""

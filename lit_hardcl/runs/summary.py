@@ -68,6 +68,7 @@ class Summary:
         accuracy: ``final`` and ``best`` of the online evaluators, and of the yardsticks on frozen features.
         history: numbers that each epoch has logged.
         places: paths where checkpoint and logged numbers lie.
+        why_empty: reason why ``final`` and ``best`` are empty, if the trainer's options say so.
     """
 
     title: str
@@ -78,6 +79,7 @@ class Summary:
     accuracy: dict[str, dict[str, float]]
     history: dict[int, dict[str, float]]
     places: dict[str, str]
+    why_empty: str = ""
 
     @property
     def text(self) -> str:
@@ -89,6 +91,7 @@ class Summary:
         ]
         for number, (name, values) in enumerate(self.accuracy.items()):
             if number == len(ONLINE):
+                lines += [self.why_empty] if self.why_empty else []
                 lines.append("on frozen features of clean images")
             cells = (f"{values[metric]:.4f}" if metric in values else "-" for metric in ACCURACIES)
             lines.append(f"{name:20}" + "".join(f"{cell:>17}" for cell in cells))
@@ -116,6 +119,8 @@ def summary_of(trainer: pl.Trainer, record: RunRecord, title: str, yards: dict[s
         title: method and data set.
         yards: accuracies by name, as from `yardsticks`.
     """
+    every = trainer.check_val_every_n_epoch or 0
+    needs = f"final and best need a validation, which comes every {every} epochs: lower trainer.check_val_every_n_epoch"
     summary = Summary(
         title,
         trainer.current_epoch,
@@ -128,6 +133,7 @@ def summary_of(trainer: pl.Trainer, record: RunRecord, title: str, yards: dict[s
             "checkpoint": getattr(trainer.checkpoint_callback, "best_model_path", ""),
             "metrics": str(metrics_file(trainer.logger) or ""),
         },
+        needs if not record.last and trainer.current_epoch < every else "",
     )
     if (run := run_of(trainer)) and record.history:
         summary.write(run.summary)

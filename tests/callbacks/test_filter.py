@@ -241,6 +241,24 @@ def test_a_resumed_run_keeps_what_the_unbroken_run_keeps(score, tmp_path):
             assert torch.equal(value, resumed_weights[name]), name
 
 
+@pytest.mark.filterwarnings("ignore:The dirpath has changed")
+@pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before the epoch")  # by equal epochs
+@pytest.mark.parametrize("done", [1, 2, 3], ids=["filtered", "filtered again", "restored"])
+def test_a_run_resumed_from_the_validation_of_an_epoch_that_filters_takes_the_same_steps(done, tmp_path):
+    def run(folder, ckpt_path=None):
+        model, diary = module(), Diary()
+        saved = ModelCheckpoint(tmp_path / folder, filename="{epoch}", save_top_k=-1, save_on_train_epoch_end=False)
+        difficulty = DifficultyFilter("pairs", [1, 2], [0.3, 0.5], restore_at=3)
+        trainer = fit(model, digits(), difficulty, saved, diary, max_epochs=4, ckpt_path=ckpt_path)
+        return trainer.global_step, diary.epochs, model.state_dict()
+
+    steps, epochs, weights = run("whole")
+    assert steps == 11 + 7 + 5 + 11
+    again = run("resumed", tmp_path / "whole" / f"epoch={done - 1}.ckpt")
+    assert again[:2] == (steps, {epoch: epochs[epoch] for epoch in range(done, 4)})
+    assert all(torch.equal(value, again[2][name]) for name, value in weights.items())
+
+
 def test_the_schedule_ends_with_the_training_though_images_went():
     model = module()
     trainer = fit(model, digits(), DifficultyFilter("pairs", [1, 2], [0.3, 0.5], restore_at=4), max_epochs=5)

@@ -4,14 +4,14 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from nets import FlatNet, Foreign
-from torch.utils.data import DataLoader
+from torch.utils.data import BatchSampler, DataLoader
 from torchmetrics.functional.classification import multiclass_accuracy
 from trainers import quiet_trainer
 
 from lit_hardcl import ContrastiveDataModule, OnlineKNN, OnlineLinearProbe, SimCLR
 from lit_hardcl.callbacks import OnlineStatistics
 from lit_hardcl.callbacks.online import first_of_each
-from lit_hardcl.evaluation import Statistic, extract_features, rank_me, uniformity
+from lit_hardcl.evaluation import Statistic, extract_features, of_rows, rank_me, uniformity
 
 
 def fit(module, data, *callbacks, max_epochs=1):
@@ -193,7 +193,7 @@ def test_validate_restores_the_probe_and_fills_the_bank(tmp_path):
 
 
 def test_the_bank_keeps_the_newest_rows_only():
-    knn = OnlineKNN(num_classes=2, bank_size=10)
+    knn = OnlineKNN(num_classes=5, bank_size=10)
     for step in range(5):
         outputs = {"features": torch.full((4, 3), float(step + 1)), "targets": torch.full((4,), step)}
         knn.on_train_batch_end(pl.Trainer(accelerator="cpu", logger=False), Foreign(), outputs, None, step)
@@ -213,6 +213,42 @@ def test_the_probe_sees_nothing_on_the_steps_between():
 def test_the_number_of_classes_must_be_known_before_training():
     with pytest.raises(ValueError, match="OnlineKNN needs num_classes"):
         quiet_trainer(OnlineKNN(), max_epochs=1).fit(Foreign(), DataLoader([0]), DataLoader([0]))
+
+
+@pytest.mark.filterwarnings("ignore:.*have no `val_dataloader`")
+@pytest.mark.filterwarnings("ignore:The number of training batches")
+@pytest.mark.parametrize("kind", [OnlineLinearProbe, OnlineKNN])
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (torch.eye(4), r"class numbers, one for each image, got torch.float32 of shape \(4, 4\); .*argmax"),
+        (torch.rand(4), "class numbers, one for each image, got torch.float32"),
+        (torch.arange(4), "targets must be below the number of classes, 3, got 3"),
+    ],
+    ids=["one-hot", "soft", "beyond"],
+)
+def test_labels_that_are_no_class_numbers_are_refused(kind, labels, message):
+    class Data(pl.LightningDataModule):
+        num_classes = 3
+
+        def train_dataloader(self):
+            return DataLoader([(torch.rand(4, 1, 4, 4), labels, torch.arange(4))], batch_size=None)
+
+    class Module(Foreign):
+        def training_step(self, batch, batch_idx):
+            return super().training_step(([batch[0]], *batch[1:]), batch_idx)
+
+    with pytest.raises(ValueError, match=message):
+        quiet_trainer(kind(), max_epochs=1).fit(Module(16), Data())
+
+
+def test_every_negative_label_is_none():
+    outputs = [{"features": torch.eye(4), "targets": torch.tensor([0, 1, none, none])} for none in (-1, -100)]
+    probes = [OnlineLinearProbe(num_classes=2) for _ in outputs]
+    for probe, output in zip(probes, outputs, strict=True):
+        probe._classes = 2
+        probe.on_train_batch_end(pl.Trainer(accelerator="cpu", logger=False), Foreign(), output, None, 0)
+    assert torch.equal(probes[0].probe.weight, probes[1].probe.weight)
 
 
 @pytest.mark.parametrize(
@@ -307,3 +343,39 @@ def test_clean_batches_of_somebodys_data_may_be_images_and_targets_alone():
 def test_labels_beyond_the_number_of_classes_are_refused(evaluator):
     with pytest.raises(ValueError, match="targets must be below the number of classes, 4, got 9"):
         fit(simclr(), ContrastiveDataModule(batch_size=256), evaluator(num_classes=4))
+
+
+class Kinds(PlainData):
+    """The same images by other loaders and in other batches."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.kind = kind
+
+    def clean_train_dataloader(self):
+        if self.kind == "batch sampler":
+            return DataLoader(self.rows, batch_sampler=BatchSampler(range(20), 8, drop_last=False))
+        if self.kind == "no indices":
+            return DataLoader([(image, target, torch.rand(3)) for image, target in self.rows], batch_size=8)
+        return DataLoader([{"image": image, "label": target} for image, target in self.rows], batch_size=8)
+
+    def on_after_batch_transfer(self, batch, dataloader_idx):
+        return (batch["image"], batch["label"]) if self.kind == "mapping" and isinstance(batch, dict) else batch
+
+
+@pytest.mark.filterwarnings("ignore:.*does not have many workers")
+@pytest.mark.parametrize("kind", ["batch sampler", "no indices", "mapping"])
+def test_clean_loaders_of_other_kinds_fill_the_bank_and_tell_similarities(kind):
+    (metrics,) = quiet_trainer(OnlineKNN(num_classes=2)).validate(Foreign(pixels=16), Kinds(kind))
+    assert metrics["val_knn_top1"] == 1
+    data = Kinds(kind)
+    read = extract_features(
+        Foreign(pixels=16), of_rows(data.clean_train_dataloader(), torch.arange(12)), data.on_after_batch_transfer
+    )
+    assert (read.targets.tolist(), read.indices.tolist()) == ([0, 1] * 6, list(range(12)))
+
+
+@pytest.mark.filterwarnings("ignore:.*does not have many workers")
+def test_a_batch_that_is_not_positional_is_refused_with_what_it_has():
+    with pytest.raises(ValueError, match="got a dict of image, label: let the data module's on_after_batch_transfer"):
+        quiet_trainer(OnlineKNN(num_classes=2)).validate(Foreign(pixels=16), Kinds("unread"))

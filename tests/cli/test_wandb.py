@@ -2,6 +2,7 @@
 
 import os
 import struct
+import time
 
 import pytest
 import wandb
@@ -48,6 +49,10 @@ def test_a_run_is_named_configured_once_and_summarised_by_its_best(run, tmp_path
     assert code == 0, errors
     wandb.finish()  # as at the end of a process
     (file,) = tmp_path.rglob("*.wandb")
+    until = time.monotonic() + 30
+    while "exit" not in {record.WhichOneof("record_type") for record in records(file)}:
+        assert time.monotonic() < until  # W&B's own process writes it, and may be late
+        time.sleep(0.1)
     read = list(records(file))
 
     (started,) = {record.run.display_name for record in read if record.WhichOneof("record_type") == "run"}

@@ -72,6 +72,11 @@ def test_supcon_of_labels_that_occur_once_is_nt_xent(form):
 def test_supcon_refuses_what_it_cannot_know(unchecked_shapes):
     with pytest.raises(ValueError, match="a loss of labels needs targets, got none"):
         SupConLoss(0.5)(*projections().chunk(2))
+    for labels in (torch.eye(6), torch.eye(6).long(), torch.rand(6), torch.arange(6) > 3):
+        with pytest.raises(
+            ValueError, match="targets must be a tensor of class numbers, one for each image, got torch"
+        ):
+            SupConLoss(0.5)(*projections().chunk(2), targets=labels)
     with pytest.raises(ValueError, match="form must be 'out' or 'in', got 'both'"):
         SupConLoss(0.5, form="both")
     with pytest.raises(ValueError, match="targets must belong to the 6 projections, got 5"):

@@ -99,3 +99,19 @@ def test_a_checkpoint_at_an_address_loads(tmp_path):
     torch.save({"state_dict": due, "pytorch-lightning_version": "2.6.0"}, tmp_path / "new.ckpt")
     loaded = SimCLRCombined.load_from_checkpoint(f"file://{tmp_path}/new.ckpt", trusted=["nets"], **settings)
     assert all(value.eq(1).all() for value in loaded.state_dict().values())
+
+
+@pytest.mark.parametrize("kind", OF, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("loosely", [(None, None, False), {"strict": False}], ids=["by place", "by name"])
+def test_loosely_a_part_loads_with_lightnings_warning_and_no_other_shape(kind, loosely, tmp_path):
+    def load(state):
+        torch.save({"state_dict": state, "pytorch-lightning_version": "2.6.0"}, tmp_path / "part.ckpt")
+        settings = {"backbone": FlatNet(), "temperature": 0.5, "projection_head": FlatHead(), **OF[kind]}
+        by_place, by_name = ((), loosely) if isinstance(loosely, dict) else (loosely, {})
+        return kind.load_from_checkpoint(tmp_path / "part.ckpt", *by_place, **by_name, **settings)
+
+    weight = torch.randn(16, 1024)
+    with pytest.warns(UserWarning, match="not in the checkpoint: .*'backbone.1.bias'"):
+        assert torch.equal(load({"backbone.1.weight": weight}).backbone[1].weight, weight)
+    with pytest.raises(RuntimeError, match="size mismatch for backbone.1.weight"):
+        load({"backbone.1.weight": weight[:3]})

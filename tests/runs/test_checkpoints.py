@@ -54,7 +54,7 @@ def test_an_error_while_writing_leaves_the_file_before_and_nothing_else(tmp_path
     assert (tmp_path / "table.csv").read_text() == "old"
 
 
-@pytest.mark.filterwarnings("ignore:The dirpath has changed")
+@pytest.mark.filterwarnings("ignore:The dirpath has changed", "ignore:The number of training batches")
 def test_last_is_the_newest_whole_checkpoint_of_this_model_and_these_data(tmp_path, monkeypatch, capsys):
     from lit_hardcl.__main__ import main
 

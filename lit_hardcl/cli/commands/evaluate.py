@@ -47,8 +47,8 @@ def command(
         data: images to evaluate on; those the run was trained on and held out.
         prefix: beginning of the backbone's names in the checkpoint, such as `module.encoder.`; found if not given.
         classifier: part of the backbone to leave out, such as torchvision's `fc`, since features come before it.
-        trust: packages whose classes the run's configuration may name, besides this library, torch, torchvision, timm;
-            separated by commas.
+        trust: packages whose classes the run's configuration may name, besides this library, torch.nn, torch.optim,
+            torchvision and timm; separated by commas.
         probe: settings of the linear probe; `--config configs/evaluate/cifar10.yaml` has the paper's.
         neighbours: settings of the vote.
         output: JSON file; evaluation.json beside the checkpoint.

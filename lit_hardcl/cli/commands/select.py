@@ -61,8 +61,8 @@ def command(
         data: images to choose from; those the run was trained on.
         prefix: beginning of the backbone's names in the checkpoint, such as `module.encoder.`; found if not given.
         classifier: part of the backbone to leave out, such as torchvision's `fc`, since features come before it.
-        trust: packages whose classes the run's configuration may name, besides this library, torch, torchvision, timm;
-            separated by commas.
+        trust: packages whose classes the run's configuration may name, besides this library, torch.nn, torch.optim,
+            torchvision and timm; separated by commas.
     """
     if share is None or not 0 < share < 1:  # before any image is looked at; the choice itself asks again
         raise Refusal(f"share must be above 0 and below 1, got {share}")

@@ -40,8 +40,8 @@ def collapse(
         tolerance: degrees up to which the best anchor counts as on its positive.
         seed: seed of the random vectors.
         output: the figure's file; none if empty.
-        trust: packages whose classes the run's configuration may name, besides this library, torch, torchvision, timm;
-            separated by commas.
+        trust: packages whose classes the run's configuration may name, besides this library, torch.nn, torch.optim,
+            torchvision and timm; separated by commas.
 
     Raises:
         ValueError: if a number is out of range, or the checkpoint's loss has no temperature and none is given.

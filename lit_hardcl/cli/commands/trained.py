@@ -40,7 +40,7 @@ def defaults(args: list[str]) -> dict[str, Any]:
 
 def packages(trust: str | None) -> list[str]:
     """Packages that the option ``--trust`` names."""
-    return trust.split(",") if trust else []
+    return [name.strip() for name in (trust or "").split(",") if name.strip()]
 
 
 def trained_backbone(
@@ -93,8 +93,8 @@ def load_run(checkpoint: Path, trust: str | None = None) -> tuple[LightningModul
     built = parser.instantiate_classes(parser.parse_object({name: config[name] for name in ("model", "data")}))
     built.model.on_load_checkpoint(saved)
     built.model.load_state_dict(saved["state_dict"])
-    if kept := saved.get(type(built.data).__qualname__):
-        built.data.load_state_dict(kept)
+    if state := saved.get(type(built.data).__qualname__):
+        built.data.load_state_dict({**state, "within": {}})  # from an epoch's beginning
     return built.model.eval(), built.data
 
 
