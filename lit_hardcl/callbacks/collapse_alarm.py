@@ -54,10 +54,18 @@ class CollapseAlarm(pl.Callback):
         check_whole(2, most=most)
         self.every_n_steps, self.patience, self.stop, self.most = every_n_steps, patience, stop, most
 
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Forget an earlier training."""
         self._steps, self._looks, self._warned = 0, dict.fromkeys(REASONS, 0), False
         self._first: float | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was seen so far, so that a resumed training is looked at in the same steps."""
+        return {name: getattr(self, name) for name in ("_steps", "_looks", "_warned", "_first")}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on looking."""
+        vars(self).update(state_dict)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
