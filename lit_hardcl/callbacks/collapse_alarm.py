@@ -29,7 +29,7 @@ REASONS = {
 class CollapseAlarm(pl.Callback):
     """Warns, once, where features have become one point or one line, or the loss stays no better than guessing.
 
-    Logs, as means over an epoch's looks at the features that a step returned, scaled to length 1: ``feature_std``, the
+    Logs at an epoch's end its last look at the features that a step returned, of length 1: ``feature_std``, the
     mean standard deviation of a dimension, about ``1 / sqrt(width)`` where features fill the sphere;
     ``effective_rank``, RankMe (arXiv:2210.02885) of their differences from their mean, which features that share a
     large part, as after a ReLU, do not lower; ``mean_cosine`` of two rows. Several processes decide together.
@@ -58,10 +58,15 @@ class CollapseAlarm(pl.Callback):
         """Forget an earlier training."""
         self._steps, self._looks, self._warned = 0, dict.fromkeys(REASONS, 0), False
         self._first: float | None = None
+        self._last: dict[str, float] = {}
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log the last look, that of an earlier epoch too, so that a resumed training's record is the whole one's."""
+        self.log_dict(self._last)  # type: ignore[attr-defined]
 
     def state_dict(self) -> dict[str, Any]:
         """What was seen so far, so that a resumed training is looked at in the same steps."""
-        return {name: getattr(self, name) for name in ("_steps", "_looks", "_warned", "_first")}
+        return {name: getattr(self, name) for name in ("_steps", "_looks", "_warned", "_first", "_last")}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on looking."""
@@ -79,8 +84,7 @@ class CollapseAlarm(pl.Callback):
         looked = torch.tensor([*statistics(features, self.most), loss], device=features.device)
         distributed.sum_across(looked)
         deviation, rank, cosine, loss = (looked / processes).tolist()
-        logged = {"feature_std": deviation, "effective_rank": rank, "mean_cosine": cosine}
-        self.log_dict(logged, on_step=False, on_epoch=True)  # type: ignore[attr-defined]
+        self._last = {"feature_std": deviation, "effective_rank": rank, "mean_cosine": cosine}
 
         keys = len(features) * processes - 1 + len(getattr(pl_module, "queued_indices", ()))
         guess = guessed(getattr(pl_module, "criterion", None), keys)

@@ -1,5 +1,10 @@
 """ChannelsLast: whose weights it lays out anew, and that nothing else changes."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -24,7 +29,7 @@ ENCODERS = {
 
 def net():
     torch.manual_seed(0)
-    return ResNet(10, width=8, stem="imagenet", in_channels=1)
+    return ResNet(10, width=16, stem="imagenet", in_channels=1)
 
 
 def fit(module, *callbacks, ckpt_path=None, **settings):
@@ -63,6 +68,32 @@ def test_a_training_goes_on_bit_for_bit(name, tmp_path):
     resumed = fit(MADE[name](), ChannelsLast(), ckpt_path=tmp_path / "epoch=0.ckpt", **settings).state_dict()
     for part, value in whole.items():
         assert torch.equal(resumed[part], value), part
+
+
+NARROW = """
+import torch
+from torch import nn
+from trainers import quiet_trainer
+from lit_hardcl import ContrastiveDataModule, SimCLR
+from lit_hardcl.callbacks import ChannelsLast
+
+torch.set_num_threads(2)
+for channels in (8, 12, 3):
+    layers = nn.Conv2d(1, channels, 3, padding=1), nn.Conv2d(channels, 8, 1, stride=2), nn.AdaptiveAvgPool2d(1)
+    module = SimCLR(nn.Sequential(*layers), 0.5)
+    quiet_trainer(ChannelsLast(), limit_val_batches=0, max_steps=20).fit(module, ContrastiveDataModule(batch_size=2))
+    print(module.backbone[0].weight.stride()[1])
+"""
+
+
+def test_narrow_strided_convolutions_are_left_as_they_are_for_onednn_would_end_the_process():
+    tests = Path(__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": f"{tests}:{tests.parent}"}
+    command = [sys.executable, "-c", NARROW]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "oneDNN fails on its narrow strided convolutions" in done.stderr
+    assert set(done.stdout.split()) == {"9"}  # a weight of one channel more is as far as one kernel of 3x3
 
 
 def test_a_module_without_convolutions_is_left_as_it_is():
