@@ -63,7 +63,7 @@ class OnlineKNN(OnlineEvaluator):
         """Remember the features of this step."""
         features, targets, _ = read_step(outputs)
         check_targets(targets if self._rows else targets.cpu(), self._classes)
-        self._rows.append((unit_vectors(features), targets))
+        self._rows.append((unit_vectors(features.float()), targets))
         while sum(len(rows[1]) for rows in self._rows[1:]) >= self._own_size():
             del self._rows[0]
 

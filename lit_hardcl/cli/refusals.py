@@ -74,7 +74,8 @@ def said_by_lightning(error: BaseException) -> str | None:
     frames = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
     rooms = [name.split(".")[0] for name in frames]
     below = rooms[len(rooms) - rooms[::-1].index("lit_hardcl") :] if "lit_hardcl" in rooms else ["somebody's"]
-    own = isinstance(error, ELSEWHERE) and not set(below) - {"lightning", "jsonargparse", "contextlib"}
+    others = set(below) - {"contextlib"}
+    own = isinstance(error, ELSEWHERE) and bool(others) and others <= {"lightning", "jsonargparse"}
     return f"Lightning: {' '.join(str(error).split())}" if own or isinstance(error, MisconfigurationException) else None
 
 

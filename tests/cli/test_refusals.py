@@ -3,11 +3,13 @@
 import sys
 
 import pytest
+import torch
 from lightning.pytorch import Trainer
 
 from lit_hardcl.cli.refusals import check_trainer, said_by_lightning
 from lit_hardcl.cli.training import configuration
 from lit_hardcl.errors import Refusal
+from lit_hardcl.functional import cosine_similarity
 
 
 def raised(call):
@@ -20,6 +22,11 @@ def test_what_lightning_says_below_anybodys_code_is_not_taken_for_its_refusal():
     assert said_by_lightning(raised(lambda: Trainer(num_nodes=0))) is None  # ours is not among the frames
     assert said_by_lightning(raised(lambda: int("x"))) is None
     assert "Lightning: `max_epochs` must be" in said_by_lightning(raised(lambda: Trainer(max_epochs=-2)))
+
+
+def test_what_fails_in_this_librarys_own_lines_keeps_its_traceback():
+    mixed = torch.zeros(2, 3), torch.zeros(2, 3, dtype=torch.double)
+    assert said_by_lightning(raised(lambda: cosine_similarity(*mixed))) is None
 
 
 def test_numbers_that_lightning_knows_what_to_do_with_are_taken():
