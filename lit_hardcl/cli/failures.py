@@ -32,6 +32,9 @@ def failed(error: BaseException) -> str | None:
             return "; ".join([f"W&B: {str(each).partition(chr(10))[0].rstrip('.')}: {fix}", *notes])
         if isinstance(each, RuntimeError) and "inline_container" in str(each):  # torch's word, without the reason
             return "; ".join([f"{_file(each) or 'a file'} could not be written whole: is the disk full?", *notes])
+        if isinstance(each, RuntimeError) and str(each).startswith("DataLoader worker"):
+            words = "a process that fetches images was killed, often for want of memory: lower data.num_workers"
+            return "; ".join([words, *notes])
         if isinstance(each, RuntimeError) and any(word in str(each) for word in GONE):
             return "; ".join(["another process of this training has ended; what it said last is its reason", *notes])
     return None

@@ -1,5 +1,6 @@
 """Signals at any moment of any command: the exit code a scheduler expects, soon, a sentence, and nobody left behind."""
 
+import os
 import signal
 import time
 
@@ -69,3 +70,14 @@ def test_a_comparison_ends_its_runs_too(number, after, tmp_path, record_property
     time.sleep(after)
     took, _ = check(tmp_path, process, number, 20)
     record_property("seconds", took)
+
+
+def test_a_killed_worker_of_a_loader_is_named(tmp_path):
+    process = begin(tmp_path, "fit", *TINY, *SLOWLY, "--data.num_workers", "2")
+    await_step(tmp_path, 9, process)
+    os.kill(max(survivors(process)), signal.SIGKILL)
+    assert process.wait(timeout=60) == 1
+    words = (tmp_path / "log.txt").read_text()
+    assert "error: a process that fetches images was killed" in words
+    assert f"--ckpt_path {last_of(tmp_path).relative_to(tmp_path)} goes on from there" in words
+    assert "Traceback" not in words
