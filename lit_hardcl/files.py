@@ -1,6 +1,7 @@
 """How a file is written, whole or not at all, and how text, JSON, YAML and CSV are read: sound or refused by name."""
 
 import csv
+import errno
 import glob
 import io
 import json
@@ -66,7 +67,8 @@ def check_place(place: str | Path, name: str = "output", folder: bool = False) -
 
     Raises:
         Refusal: if the place has no name, is a folder where a file is meant or a file where a folder is, or lies below
-            a file or in a folder that may not be written.
+            a file.
+        PermissionError: if its folder may not be written.
     """
     path, kind = Path(place), "folder" if folder else "file"
     if not str(place).strip():
@@ -77,7 +79,7 @@ def check_place(place: str | Path, name: str = "output", folder: bool = False) -
     if not there.is_dir() and (folder or there != path):
         raise Refusal(f"{name} must {'be' if there == path else 'lie in'} a folder, but {there} is a file")
     if not os.access(there, os.W_OK):
-        raise Refusal(f"{name} must be where files may be written, but {there} may not be changed")
+        raise PermissionError(errno.EACCES, f"{name} must be where files may be written", str(there))
     return path
 
 

@@ -12,6 +12,7 @@ MENDED = {
     errno.EROFS: "the file system is read-only: choose another folder",
     errno.EACCES: "it may not be written or read: choose another place, or ask for the right",
     errno.EPERM: "it may not be written or read: choose another place, or ask for the right",
+    errno.ENOENT: "it is not there, or not any more: was its folder removed?",
     errno.ENOTDIR: "a folder is needed where a file lies: choose another place",
     errno.EEXIST: "a folder is needed where a file lies: choose another place",
     errno.EIO: "the disk or the network behind it does not answer: look after it",

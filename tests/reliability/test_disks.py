@@ -119,7 +119,18 @@ def test_a_kill_while_saving_with_temporary_files_elsewhere(tmp_path):
 def test_a_result_on_a_full_disk_leaves_the_earlier_one(tmp_path):
     assert done(tmp_path, "fit", *TINY)[0] == 0
     with small_disk(tmp_path / "disk", 64) as disk:
-        command = ["select", last_of(tmp_path), "--share", "0.5", "--views", "1", "--output", disk / "core.json"]
+        command = [
+            "select",
+            last_of(tmp_path),
+            "--trust",
+            "nets",
+            "--share",
+            "0.5",
+            "--views",
+            "1",
+            "--output",
+            disk / "core.json",
+        ]
         assert done(tmp_path, *command)[0] == 0
         before = (disk / "core.json").read_bytes()
         fill(disk, 0)
