@@ -16,3 +16,20 @@ BACKBONE = ["--backbone", "nets.FlatNet", "--data.dataset", "digits"]
 def newest(folder):
     """What a run left in its newest checkpoint; plain values and tensors only, or this fails."""
     return torch.load(next(folder.rglob("last.ckpt")), weights_only=True)
+
+
+def assert_same(one, other):
+    """Same structure, same values, same bits."""
+    assert type(one) is type(other)
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert_same(one[key], other[key])
+    elif isinstance(one, (list, tuple)):
+        assert len(one) == len(other)
+        for pair in zip(one, other, strict=True):
+            assert_same(*pair)
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one, other)
+    else:
+        assert one == other

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import disks
 import pytest
 import torch
 from commands import BACKBONE, CONFIGS, ROOT, TINY
@@ -132,13 +133,8 @@ def test_a_process_that_dies_is_spoken_of_by_the_other(rank, tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A disk of 250 kB, where one may be mounted."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=250k", "tmpfs", str(disk)], capture_output=True).returncode:
-        pytest.skip("no right to mount")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
+    with disks.small_disk(tmp_path / "disk", 250) as disk:
+        yield disk
 
 
 @pytest.mark.parametrize(

@@ -6,27 +6,10 @@ import json
 import pytest
 import torch
 import yaml
-from commands import CONFIGS, TINY, newest
+from commands import CONFIGS, TINY, assert_same, newest
 from nets import FlatNet
 
 from lit_hardcl import ContrastiveDataModule, SimCLRCombined
-
-
-def assert_same(one, other):
-    """Same structure, same values, same bits."""
-    assert type(one) is type(other)
-    if isinstance(one, dict):
-        assert one.keys() == other.keys()
-        for key in one:
-            assert_same(one[key], other[key])
-    elif isinstance(one, (list, tuple)):
-        assert len(one) == len(other)
-        for pair in zip(one, other, strict=True):
-            assert_same(*pair)
-    elif isinstance(one, torch.Tensor):
-        assert torch.equal(one, other)
-    else:
-        assert one == other
 
 
 def trained(checkpoint):

@@ -1,30 +1,15 @@
 """Disks that fail: one sentence, exit code 1, and what was whole stays whole."""
 
-import contextlib
 import shutil
-import subprocess
 import threading
 import time
 
 import pytest
 import torch
-from reliability.trials import TINY, await_step, begin, done, last_of
+from disks import small_disk
+from reliability.trials import SLOWLY, TINY, await_step, begin, done, last_of
 
 pytestmark = pytest.mark.slow
-SLOWLY = ["--trainer.callbacks+=reliability.trials.Clock", "--trainer.callbacks.pause", "0.05"]
-
-
-@contextlib.contextmanager
-def small_disk(folder, kilobytes, options=""):
-    """A file system of its own of so many kilobytes; skipped where none may be mounted."""
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k{options}", "tmpfs", str(folder)]
-    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("a file system cannot be mounted here")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def fill(disk, room):

@@ -9,7 +9,8 @@ import time
 import pytest
 import torch
 import yaml
-from reliability.trials import CONFIGS, TINY, await_step, begin, done, last_of, left, same, strike
+from commands import CONFIGS, assert_same
+from reliability.trials import TINY, await_step, begin, done, last_of, left, strike
 
 pytestmark = pytest.mark.slow
 METHODS = {  # overlays of each
@@ -59,7 +60,7 @@ def test_a_killed_training_ends_as_an_unbroken_one(method, moment, unbroken, tmp
     record_property("from", torch.load(checkpoint, weights_only=True)["global_step"] if checkpoint else 0)
     code, words = done(tmp_path, *training(method), *(["--ckpt_path", checkpoint] if checkpoint else []))
     assert code == 0, words
-    assert same(left(tmp_path), whole)
+    assert_same(left(tmp_path), whole)
 
 
 def comparison(folder):

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import lightning.pytorch as pl
 import torch
+from commands import CONFIGS, ROOT
 
-TESTS = Path(__file__).parent.parent
-CONFIGS = TESTS.parent / "configs"
 TINY = [  # a training of a second, with a checkpoint every few steps
     *("-c", str(CONFIGS / "quickstart.yaml"), "--model.backbone", "nets.FlatNet", "--yardsticks", "false"),
     *("--trainer.max_epochs", "6", "--trainer.check_val_every_n_epoch", "2", "--trainer.enable_progress_bar", "false"),
     *("--trainer.enable_model_summary", "false", "--data.train_size", "400", "--data.batch_size", "64"),
     *("--trainer.log_every_n_steps", "1", "--trainer.callbacks+=reliability.trials.Clock"),
 ]
+SLOWLY = ["--trainer.callbacks+=reliability.trials.Clock", "--trainer.callbacks.pause", "0.05"]
 UNREPEATABLE = ("seconds", "images_per_second", "checkpoint", "metrics")
 
 
@@ -48,7 +48,7 @@ def begin(folder: Path, *command: object, largest_file: int = -1, **environment:
             stderr=log,
             start_new_session=True,
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file)),
-            env={**os.environ, "PYTHONPATH": f"{TESTS}:{TESTS.parent}", "OMP_NUM_THREADS": "1", **environment},
+            env={**os.environ, "PYTHONPATH": f"{ROOT / 'tests'}:{ROOT}", "OMP_NUM_THREADS": "1", **environment},
         )
 
 
@@ -101,14 +101,3 @@ def left(folder: Path) -> dict[str, object]:
     summary = {name: value for name, value in json.loads(newest.read_text()).items() if name not in UNREPEATABLE}
     parts = ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step")
     return {**{name: checkpoint[name] for name in parts}, "summary": summary}
-
-
-def same(here: object, there: object) -> bool:
-    """Whether two nested structures are equal to the last bit."""
-    if isinstance(here, torch.Tensor):
-        return isinstance(there, torch.Tensor) and here.dtype == there.dtype and torch.equal(here, there)
-    if isinstance(here, dict):
-        return isinstance(there, dict) and here.keys() == there.keys() and all(same(here[k], there[k]) for k in here)
-    if isinstance(here, (list, tuple)):
-        return len(here) == len(there) and all(map(same, here, there))  # type: ignore[arg-type]
-    return here == there
