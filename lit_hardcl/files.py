@@ -2,7 +2,6 @@
 
 import csv
 import errno
-import glob
 import io
 import json
 import os
@@ -25,13 +24,10 @@ def whole(path: Path) -> Iterator[Path]:
     """Make the folder, and give another name to write to, which becomes ``path`` if the block comes to its end.
 
     Until then the file that was there stays. The other name is of this process alone, and lies beside ``path``: a
-    rename is all or nothing within a file system only. What processes of this machine that are no more have left of
-    the same file is removed.
+    rename is all or nothing within a file system only. The folder is tidied, see `tidy`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f"{glob.escape(path.name)}.{platform.node()}.*.part"):
-        if not _lives(int(left.suffixes[-2][1:])):
-            left.unlink(missing_ok=True)
+    tidy(path.parent)
     part = path.with_name(f"{path.name}.{platform.node()}.{os.getpid()}.part")
     try:
         yield part
@@ -44,6 +40,13 @@ def whole(path: Path) -> Iterator[Path]:
         folder = os.open(path.parent, os.O_DIRECTORY)
         os.fsync(folder)
         os.close(folder)
+
+
+def tidy(folder: Path) -> None:
+    """Remove what processes of this machine that are no more have left of `whole` files in a folder."""
+    for left in folder.glob(f"*.{platform.node()}.*.part"):
+        if (process := left.suffixes[-2][1:]).isdecimal() and not _lives(int(process)):
+            left.unlink(missing_ok=True)
 
 
 def _lives(process: int) -> bool:

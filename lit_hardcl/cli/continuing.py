@@ -4,7 +4,6 @@ import os
 import sys
 from pathlib import Path
 from typing import Any
-from zipfile import is_zipfile
 
 from lightning.pytorch import Trainer
 
@@ -20,7 +19,16 @@ from lit_hardcl.runs import (
 )
 
 
-def newest(config: dict[str, Any]) -> Path:
+def found(path: str, config: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
+    """The checkpoint at a path, read; at ``last``, the newest one.
+
+    Raises:
+        Refusal: if there is none, or it is of other model options than the configuration's.
+    """
+    return newest(config) if path == "last" else (Path(path), check_model(Path(path), config))
+
+
+def newest(config: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
     """The newest whole checkpoint of the configuration's model and data, below the folder that its logger writes to.
 
     Raises:
@@ -34,7 +42,7 @@ def newest(config: dict[str, Any]) -> Path:
         there = {"model": model_config(saved), "data": run_config(file, saved).get("data")}
         if not differences({"model": model, "data": data}, there):
             _tell(f"--ckpt_path last is {file}")
-            return file
+            return file, saved
     raise Refusal(f"--ckpt_path last found no checkpoint of this model and these data below {folder}")
 
 
@@ -75,7 +83,7 @@ def going_on(trainer: Trainer) -> str:
         return "the same command with --ckpt_path and the run's last.ckpt, if there is one, goes on from there"
     run = run_of(trainer)
     files = [run.last, run.last.with_name("best.ckpt")] if run else []
-    whole = next((file for file in files if is_zipfile(file)), None)  # not one that a full disk has cut off
+    whole = next((file for file in files if file.is_file()), None)
     return f"the same command with --ckpt_path {whole} goes on from there" if whole else "nothing was saved yet"
 
 

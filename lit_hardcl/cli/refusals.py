@@ -59,9 +59,14 @@ def check_read(args: list[str], option: str, *harmless: str) -> None:
 def check_command(name: str, known: Iterable[str]) -> None:
     """Refuse a misspelt command, with the nearest and all others."""
     if name not in (names := list(known)):
-        near = difflib.get_close_matches(name, names, 1)
-        also = f": did you mean {near[0]}?" if near else ""
+        also = f": {near}" if (near := nearest(name, names)) else ""
         raise Refusal(f"command must be one of {', '.join(names)}, got {name!r}{also}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A question after the name that was perhaps meant; empty if none is near."""
+    near = difflib.get_close_matches(name, known, 1)
+    return f"did you mean {near[0]}?" if near else ""
 
 
 def program() -> str:
@@ -94,8 +99,8 @@ class OneSentence(jsonargparse.ArgumentParser):
         words = re.sub(r"<class '(?:\w+\.)*(\w+)'>|typing\.(?=Literal)", r"\1", message)
         words = words.replace("Unrecognized", "unrecognized")
         if unknown := re.search(r"unrecognized arguments: (--[^\s=]+)", words):
-            near = difflib.get_close_matches(unknown[1], self._option_string_actions, 1)
-            return words + (f"; did you mean {near[0]}?" if near else f"; {self.prog} --help lists them")
+            near = nearest(unknown[1], self._option_string_actions)
+            return f"{words}; {near or f'{self.prog} --help lists them'}"
         keys = list(dict.fromkeys(re.findall(r'Parser key "([^"]+)"', words)))
         if not keys:
             return " ".join(words.split())

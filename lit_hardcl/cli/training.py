@@ -16,12 +16,12 @@ from torch import nn
 
 from lit_hardcl import modules
 from lit_hardcl.cli.configuration import DEFAULTS, quiet_about_args
-from lit_hardcl.cli.continuing import check_length, check_model, going_on, newest
+from lit_hardcl.cli.continuing import check_length, found, going_on
 from lit_hardcl.cli.refusals import OneSentence, check_read, check_trainer, program
 from lit_hardcl.data import ContrastiveDataModule
 from lit_hardcl.earlier import GONE
 from lit_hardcl.errors import Refusal, check_seed
-from lit_hardcl.files import check_place
+from lit_hardcl.files import check_place, tidy
 from lit_hardcl.runs import (
     RunRecord,
     WholeCheckpointIO,
@@ -64,18 +64,14 @@ class CommandLine(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """Check optimizers and the trainer's numbers; name the run by method and data if the logger leaves it open."""
-        self.check_optimizers()
+        if model := self._get(self.config, "model"):
+            check_optimizers(model.as_dict(), LightningModule, "model")
         check_trainer(self._get(self.config, "trainer"))
         loggers = self._get(self.config, "trainer").get("logger")
         for logger in loggers if isinstance(loggers, list) else [loggers]:
             arguments = getattr(logger, "init_args", None)
             if arguments is not None and "name" in arguments and arguments.name is None:
                 arguments.name = self.title.replace(" on ", "-")
-
-    def check_optimizers(self) -> None:
-        """Refuse a function where a class is meant: it would be called."""
-        if model := self._get(self.config, "model"):
-            check_optimizers(model.as_dict(), LightningModule, "model")
 
     @property
     def title(self) -> str:
@@ -125,11 +121,11 @@ class CommandLine(LightningCLI):
         if path is None or path in ("best", "hpc", "registry") or "://" in path:
             return
         config = self.whole_config()
-        if path == "last":
-            path = self.config[subcommand].ckpt_path = str(newest(config))
-        saved = check_model(Path(path), config)
+        file, saved = found(path, config)
+        self.config[subcommand].ckpt_path = str(file)
         if subcommand == "fit":
-            check_length(Path(path), saved, config["trainer"])
+            check_length(file, saved, config["trainer"])
+            tidy(file.parent)  # of a training that was killed while saving; the one that goes on saves elsewhere
 
     def whole_config(self) -> dict[str, Any]:
         """All options, as they are written."""
@@ -212,7 +208,6 @@ class Rehearsal(CommandLine):
 
     def instantiate_classes(self) -> None:
         """Build, so that what a class refuses is heard."""
-        self.check_optimizers()
         self.parser.instantiate_classes(self.config)
 
 

@@ -12,6 +12,7 @@ from commands import TINY
 
 from lit_hardcl.files import whole
 
+DEAD = 2**22 + 1  # no process has so high a number
 SAVES = """
 import os, signal, sys
 from lit_hardcl.runs import WholeCheckpointIO
@@ -30,6 +31,7 @@ def test_a_kill_while_saving_leaves_the_checkpoint_before_and_the_next_save_tidi
     assert killed.returncode == -signal.SIGKILL
     assert torch.load(tmp_path / "last.ckpt", weights_only=True) == {"weights": [1]}
     assert [path.suffix for path in tmp_path.iterdir() if path.name != "last.ckpt"] == [".part"]
+    (tmp_path / f"epoch=3.ckpt.{platform.node()}.{DEAD}.part").touch()
     living = tmp_path / f"last.ckpt.{platform.node()}.{os.getppid()}.part"
     living.touch()
     elsewhere = tmp_path / "last.ckpt.another.1.part"
@@ -75,8 +77,11 @@ def test_last_is_the_newest_whole_checkpoint_of_this_model_and_these_data(tmp_pa
     torn.parent.mkdir(parents=True)
     torn.write_bytes(b"half")
     mine = "runs/SimCLRCombined-digits/version_0/checkpoints/last.ckpt"
+    left = (tmp_path / mine).with_name(f"last.ckpt.{platform.node()}.{DEAD}.part")
+    left.touch()
     code, words = fit(*last)
     assert code == 0
+    assert not left.exists()
     assert "version_7/checkpoints/last.ckpt cannot be read" in words
     assert f"--ckpt_path last is {mine}" in words
     assert torch.load(tmp_path / mine.replace("_0", "_8"), weights_only=True)["epoch"] == 1

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from lit_hardcl.cli.continuing import check_model, newest
+from lit_hardcl.cli.continuing import found
 from lit_hardcl.cli.refusals import check_read
 from lit_hardcl.cli.training import CommandLine, command_line, leaving_nothing
 from lit_hardcl.errors import Refusal
@@ -35,10 +35,8 @@ def run(args: list[str]) -> None:
     check_read(args, "--yardsticks", "false")
     line = command_line(args, run=False, line=Prediction)
     path, trainer = line.config.ckpt_path, line.trainer
-    if path == "last":
-        path = str(newest(line.whole_config()))
     if path is not None:
-        check_model(Path(path), line.whole_config())
+        path = str(found(path, line.whole_config())[0])
     if trainer.world_size > 1:
         raise Refusal(f"predict runs in one process, got {trainer.world_size}: set --trainer.devices 1")
     check_place(trainer.default_root_dir, "default_root_dir", folder=True)

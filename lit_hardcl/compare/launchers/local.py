@@ -114,9 +114,8 @@ def _run(
     training.folder.mkdir(parents=True, exist_ok=True)
     log = training.folder / "log.txt"
     with log.open("a") as file:
-        for checkpoint, _ in whole_checkpoints(training.folder, lambda words: print(words, file=file)):
-            command += [f"--ckpt_path={checkpoint}"]
-            break
+        if newest := next(whole_checkpoints(training.folder, lambda words: print(words, file=file)), None):
+            command += [f"--ckpt_path={newest[0]}"]
         file.flush()
         inherited = () if lock is None else (lock,)
         process = subprocess.Popen(
