@@ -47,6 +47,12 @@ def check_arguments(made: type, arguments: Any, name: str, trusted: Iterable[str
     _check_arguments(made, arguments, name, (*PACKAGES, *trusted))
 
 
+def own_package(cls: type, trusted: Iterable[str]) -> tuple[str, ...]:
+    """The packages that a caller trusts who asks this class to load: those named, and the class's own."""
+    package = cls.__module__.split(".")[0]
+    return (*trusted, *([] if package == "lit_hardcl" else [package]))
+
+
 def check_optimizers(config: Any, kind: type, name: str) -> None:
     """Refuse a function where a configuration of one's own must name an optimizer's or a scheduler's class.
 
@@ -80,8 +86,7 @@ class Trusting:
             )
         if weights_only:
             options = torch.load(checkpoint_path, "cpu", weights_only=True).get("datamodule_hyper_parameters")
-            own = (*trusted, *({cls.__module__.split(".")[0]} - {"lit_hardcl"}))
-            check_arguments(cls, options, "the checkpoint's data", own)
+            check_arguments(cls, options, "the checkpoint's data", own_package(cls, trusted))
             if hasattr(checkpoint_path, "seek"):
                 checkpoint_path.seek(0)
         return super().load_from_checkpoint(checkpoint_path, map_location, hparams_file, weights_only, **settings)  # type: ignore[misc]
@@ -114,10 +119,10 @@ def _check_arguments(made: Any, arguments: Any, name: str, packages: tuple[str, 
         raise Refusal(f"{name} must have its arguments by name, got {arguments!r}")
     for key, value in (arguments or {}).items() if isinstance(arguments, dict) else ():
         if packages is not None and key in IMPORTED and isinstance(value, str) and "." in value:
-            _check_package(value, f"{name}.{key}", packages[len(PACKAGES) :])
+            _check_package(value, f"{name}.{key}", _named_by_caller(packages))
         if packages is not None and "." in str(key):  # the parser would make a nest of it
             raise Refusal(f"{name} must have its arguments by name, got {key!r}: {value!r}")
-        if packages is not None and key in LOADED and value and not _is_of(made.__module__, packages[len(PACKAGES) :]):
+        if packages is not None and key in LOADED and value and not _is_of(made.__module__, _named_by_caller(packages)):
             package = made.__module__.split(".")[0]
             raise Refusal(f"{name} must name no file to load, got {key}={value!r}: trust it by --trust {package}")
         _check(value, _kinds(hints.get(key, KINDS[0])), f"{name}.{key}", packages)
@@ -128,7 +133,7 @@ def _named(path: str, kinds: tuple[type, ...], name: str, packages: tuple[str, .
     if packages is not None:
         _check_package(path, name, packages)
     try:
-        with _not_from_here(packages is not None and not _is_of(path, packages[len(PACKAGES) :])):
+        with _not_from_here(packages is not None and not _is_of(path, _named_by_caller(packages))):
             found = locate(path)
     except ErrorDuringImport as error:
         raise Refusal(f"{name} names {path}, whose import fails: {error.value!r}") from error
@@ -152,6 +157,10 @@ def _check_package(path: str, name: str, packages: tuple[str, ...]) -> None:
             f"{name} must name classes of a trusted package, {known}, got {path}: if you know who wrote it, trust it "
             f"by --trust {package}, or trusted=({package!r},)"
         )
+
+
+def _named_by_caller(packages: tuple[str, ...]) -> tuple[str, ...]:
+    return packages[len(PACKAGES) :]
 
 
 def _is_of(path: str, packages: tuple[str, ...]) -> bool:

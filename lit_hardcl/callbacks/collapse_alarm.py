@@ -13,6 +13,7 @@ from lit_hardcl import distributed
 from lit_hardcl.contract import read_step
 from lit_hardcl.errors import Refusal, check_whole
 from lit_hardcl.evaluation import rank_me, tolerance
+from lit_hardcl.evaluation.features import evenly
 from lit_hardcl.functional import unit_vectors
 from lit_hardcl.losses import DCLLoss, DifficultPairLoss, SPACLLoss, SupConLoss
 
@@ -125,7 +126,7 @@ def guessed(criterion: Any, keys: int) -> float:
 
 def statistics(features: Float[Tensor, "rows width"], most: int) -> list[float]:
     """The three numbers that are logged, of at most so many rows; NaN where a feature is no number."""
-    rows = unit_vectors(features[torch.linspace(0, len(features) - 1, min(len(features), most)).round().long()])
+    rows = unit_vectors(features[evenly(len(features), most)])
     if len(rows) < 2 or not rows.isfinite().all():
         return [math.nan] * 3
     differences = rows - rows.mean(dim=0)

@@ -1,12 +1,12 @@
 """Rows of the catalogue, logged in training."""
 
-import torch
 from jaxtyping import Int, Shaped
 from torch import Tensor
 
 from lit_hardcl.callbacks.online import HeldOut
 from lit_hardcl.errors import Refusal, check_whole
 from lit_hardcl.evaluation.catalogue import CATALOGUE
+from lit_hardcl.evaluation.features import evenly
 
 
 class OnlineStatistics(HeldOut):
@@ -39,7 +39,7 @@ class OnlineStatistics(HeldOut):
 
     def log_rows(self, rows: Shaped[Tensor, "images columns"], targets: Int[Tensor, " images"], stage: str) -> None:
         """Log the statistics; what needs labels is of the images that have one."""
-        some = torch.linspace(0, len(rows) - 1, min(len(rows), self.most)).round().long().to(rows.device)
+        some = evenly(len(rows), self.most).to(rows.device)
         rows, targets = rows[some], targets[some]
         given = {"features": (rows,), "labels": (rows[targets >= 0], targets[targets >= 0])}
         for row in self.rows:

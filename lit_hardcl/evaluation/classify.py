@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from lit_hardcl.contract import check_targets
 from lit_hardcl.errors import Refusal, check_positive, check_seed, check_whole
+from lit_hardcl.evaluation.features import evenly
 from lit_hardcl.functional import cosine_similarity
 from lit_hardcl.functional.similarity import at_least_float32
 
@@ -201,7 +202,7 @@ def logistic_predict(
     """
     check_whole(1, max_images=max_images, max_iter=max_iter)
     labelled = (bank_targets >= 0).nonzero().flatten()
-    rows = labelled[torch.linspace(0, len(labelled) - 1, min(len(labelled), max_images)).round().long()]
+    rows = labelled[evenly(len(labelled), max_images)]
     classes = bank_targets[rows].unique()
     if len(classes) < 2:
         raise Refusal(f"a logistic regression needs labels of at least two classes, got {classes.tolist()}")

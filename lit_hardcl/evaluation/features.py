@@ -70,7 +70,12 @@ def thinned(loader: DataLoader, limit: int) -> DataLoader:
     In the data set's own order, whatever the loader's sampler.
     """
     images = len(loader.dataset)  # type: ignore[arg-type]
-    return of_rows(loader, torch.linspace(0, images - 1, min(images, limit)).round().long())
+    return of_rows(loader, evenly(images, limit))
+
+
+def evenly(count: int, most: int) -> Int[Tensor, " chosen"]:
+    """At most so many of ``count`` positions, evenly spaced, the first and the last among them."""
+    return torch.linspace(0, count - 1, min(count, most)).round().long()
 
 
 def of_rows(loader: DataLoader, rows: Int[Tensor, " rows"]) -> DataLoader:

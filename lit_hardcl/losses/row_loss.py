@@ -131,8 +131,6 @@ class RowLoss(nn.Module):
                 image.
         """
         _check_views(z0, z1, h0, h1, targets)
-        if self.uses_targets and targets is not None:
-            check_targets(targets)
         keys = Keys(len(z0), 2, z0.device, self.gather_distributed)
 
         def sides(rows: Tensor) -> tuple[Tensor, Tensor | None]:

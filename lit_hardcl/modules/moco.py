@@ -90,9 +90,8 @@ class MomentumContrast(Method):
     def objective(self, views: list[Tensor], targets: Int[Tensor, " batch"], batch_idx: int) -> Objective:
         """Contrast the queries with the keys, and queue the keys."""
         self.check_two(views)
-        size = len(self.queued_indices)
-        logged = {"own_keys_in_queue": self._own_share(self.indices)} if size and self.indices is not None else {}
-        return Objective(*self.contrast(views, self.indices), logged)
+        loss, features, share = self._contrast(views, self.indices)
+        return Objective(loss, features, {} if share is None else {"own_keys_in_queue": share})
 
     def contrast(
         self, views: list[Tensor] | Shaped[Tensor, "queries *image"], indices: Int[Tensor, " images"] | None = None
@@ -103,7 +102,12 @@ class MomentumContrast(Method):
             views: two of each image; as one tensor, they stand view by view.
             indices: numbers of the images; ``None``: not known, so that none is found again in the queue.
         """
-        views = list(views.chunk(2)) if isinstance(views, Tensor) else views
+        return self._contrast(list(views.chunk(2)) if isinstance(views, Tensor) else views, indices)[:2]
+
+    def _contrast(
+        self, views: list[Tensor], indices: Int[Tensor, " images"] | None
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, "queries width"], Float[Tensor, ""] | None]:
+        """`contrast`, and the share of own keys in the queue, if there is one and indices are known."""
         with record_function("forward"):
             features = self.encode(views)
             queries = self.projection_head(features)
@@ -118,21 +122,17 @@ class MomentumContrast(Method):
             torch.cat([row, queue.to(row.dtype)]) for row, queue in zip(gathered, queues, strict=True)
         )
         images = torch.full_like(everybody.own, -1) if indices is None else indices.repeat(2)
+        share = self._own_share(indices) if len(self.queued_indices) and indices is not None else None
         named = {}
         # On a CPU, where a look does not wait, only if there are some. Of the batch itself no key is left out.
-        if (
-            self.mask_own
-            and filled
-            and indices is not None
-            and (images.device.type != "cpu" or self._own_share(indices))
-        ):
+        if self.mask_own and filled and share is not None and (images.device.type != "cpu" or share):
             of_batch = images.new_full((len(keys) - filled,), -1)
             named = {"anchor_images": images, "key_images": torch.cat([of_batch, self.queued_indices[:filled]])}
         given = (queries, keys, everybody.positives, everybody.own, rows[1], key_features)
         loss = self.criterion.of_rectangle(*given, **named)
         if len(self.queued_indices):
             self._enqueue(*(everybody.in_turn(row) for row in [*gathered, everybody.of(images)]))
-        return loss, features
+        return loss, features, share
 
     def optimizer_step(self, *arguments: Any, **settings: Any) -> None:
         """Take the step, and let the slow encoder follow."""

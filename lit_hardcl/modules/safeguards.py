@@ -20,7 +20,7 @@ from lit_hardcl.earlier import renewed
 from lit_hardcl.errors import Refusal
 from lit_hardcl.files import read_yaml
 from lit_hardcl.models import misfit
-from lit_hardcl.trust import check_arguments, check_named
+from lit_hardcl.trust import check_arguments, check_named, own_package
 
 INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"  # what reads the options of this library's checkpoints
 _LOOSELY = ContextVar("strict=False was asked for", default=False)  # Lightning asks the module without telling it
@@ -146,7 +146,7 @@ class Safeguarded(pl.LightningModule):
                 f"the instantiator {instantiator!r} from the checkpoint is not in the allowlist: {INSTANTIATOR}"
             )
         arguments = {key: value for key, value in options.items() if key not in ("_class_path", "_instantiator")}
-        own = (*trusted, *({cls.__module__.split(".")[0]} - {"lit_hardcl"}))
+        own = own_package(cls, trusted)
         if name is None:
             check_arguments(cls, arguments, "the checkpoint's model", own)
         else:
