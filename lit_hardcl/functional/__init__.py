@@ -1,9 +1,11 @@
 """The arithmetic of the methods: tensors in, tensors out, no state and no Lightning."""
 
-from lit_hardcl.functional.contrast import dcl_rows, nt_xent, nt_xent_rows, pair_logits, supcon_rows
+from lit_hardcl.functional.contrast import nt_xent, nt_xent_rows, pair_logits
+from lit_hardcl.functional.labelled import supcon_rows
 from lit_hardcl.functional.pools import farthest_points, hardest_candidate, screen_negatives
 from lit_hardcl.functional.selection import difficult_pairs
 from lit_hardcl.functional.similarity import cosine_similarity, unit_vectors
+from lit_hardcl.functional.weighted import dcl_rows
 
 __all__ = [
     "cosine_similarity",

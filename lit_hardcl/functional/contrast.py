@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lit_hardcl.errors import Refusal, check_choice
+from lit_hardcl.errors import Refusal
 from lit_hardcl.functional.similarity import at_least_float32
 
 
@@ -89,67 +89,13 @@ def nt_xent_rows(
         positives: the column of each anchor's positive or, for several positives in one sum, True where a key is one.
         exclude: True where a key is in neither sum, such as the anchor itself.
     """
-    logits = _without(logits, exclude)
+    logits = without_excluded(logits, exclude)
     if positives.dtype == torch.bool:
         return logits.logsumexp(dim=1) - logits.masked_fill(~positives, -torch.inf).logsumexp(dim=1)
     return logits.logsumexp(dim=1) - logits.gather(1, positives.unsqueeze(1)).squeeze(1)
 
 
-def dcl_rows(
-    logits: Float[Tensor, "anchors keys"],
-    positives: Int[Tensor, " anchors"],
-    exclude: Bool[Tensor, "anchors keys"] | None = None,
-) -> Float[Tensor, " anchors"]:
-    """NT-Xent without the positive in its denominator (arXiv:2110.06848, Eq. 6): may be negative.
-
-    0 for an anchor that has no key besides its positive.
-
-    Args:
-        logits: rows, one per anchor.
-        positives: the column of each anchor's positive.
-        exclude: True where a key does not count, such as the anchor itself.
-
-    Example:
-        >>> dcl_rows(torch.tensor([[2.0, 1.0, 0.5]]), torch.tensor([0]))
-        tensor([-0.5259])
-    """
-    positives = positives.unsqueeze(1)
-    logits = _without(logits, exclude)
-    negatives = logits.scatter(1, positives, -torch.inf).logsumexp(dim=1)
-    return (negatives - logits.gather(1, positives).squeeze(1)).masked_fill(negatives.isneginf(), 0)
-
-
-def supcon_rows(
-    logits: Float[Tensor, "anchors keys"],
-    positives: Bool[Tensor, "anchors keys"],
-    exclude: Bool[Tensor, "anchors keys"] | None = None,
-    form: str = "out",
-) -> Float[Tensor, " anchors"]:
-    """NT-Xent with every key of the anchor's label as a positive (arXiv:2004.11362).
-
-    ``"out"``: mean over the positives of -log softmax (Eq. 2); ``"in"``: -log of the mean over the positives of the
-    softmax (Eq. 3). With one positive both are NT-Xent.
-
-    Args:
-        logits: rows, one per anchor.
-        positives: True where a key is a positive; each anchor needs one.
-        exclude: True where a key does not count, such as the anchor itself.
-        form: place of the mean.
-
-    Example:
-        >>> rows, both = torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([[True, True, False]])
-        >>> supcon_rows(rows, both), supcon_rows(rows, both, form="in")
-        (tensor([1.0514]), tensor([0.9313]))
-    """
-    check_choice("form", form, "out", "in")
-    logits = _without(logits, exclude)
-    count, total = positives.sum(dim=1).to(logits.dtype), logits.logsumexp(dim=1)
-    if form == "out":
-        return total - logits.where(positives, 0).sum(dim=1) / count
-    return total + count.log() - logits.masked_fill(~positives, -torch.inf).logsumexp(dim=1)
-
-
-def _without(
+def without_excluded(
     logits: Float[Tensor, "anchors keys"], exclude: Bool[Tensor, "anchors keys"] | None
 ) -> Float[Tensor, "anchors keys"]:
     """Float32 or better, and minus infinity where a key is excluded."""

@@ -3,7 +3,8 @@
 from lit_hardcl.hardness import HardSets, hard_sets
 from lit_hardcl.losses.dcl import DCLLoss
 from lit_hardcl.losses.difficult_pairs import DifficultPairLoss
-from lit_hardcl.losses.row_loss import Rectangle, RowLoss
+from lit_hardcl.losses.rectangle import Rectangle
+from lit_hardcl.losses.row_loss import RowLoss
 from lit_hardcl.losses.rows import RowFormula, by_rows
 from lit_hardcl.losses.spacl import SPACLLoss
 from lit_hardcl.losses.supcon import SupConLoss

@@ -3,7 +3,8 @@
 from torch import Tensor
 
 from lit_hardcl.functional import dcl_rows
-from lit_hardcl.losses.row_loss import Rectangle, RowLoss
+from lit_hardcl.losses.rectangle import Rectangle
+from lit_hardcl.losses.row_loss import RowLoss
 from lit_hardcl.losses.rows import RowFormula
 
 

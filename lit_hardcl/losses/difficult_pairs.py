@@ -1,17 +1,15 @@
 """NT-Xent over two batches of projections whose difficult pairs are treated."""
 
-from dataclasses import replace
-
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lit_hardcl.distributed import Keys
-from lit_hardcl.functional.contrast import check_treatment, nt_xent_rows, pair_logits
-from lit_hardcl.functional.selection import check_band
+from lit_hardcl.functional import nt_xent_rows
 from lit_hardcl.hardness import DifficultRows
 from lit_hardcl.losses.fused import fused_nt_xent
-from lit_hardcl.losses.row_loss import Rectangle, RowLoss
+from lit_hardcl.losses.rectangle import Rectangle
+from lit_hardcl.losses.row_loss import RowLoss
 from lit_hardcl.losses.rows import RowFormula, nan_unless_finite
 
 
@@ -54,45 +52,23 @@ class DifficultPairLoss(RowLoss):
         gather_distributed: bool = True,
         chunk_size: int | None = None,
     ) -> None:
-        super().__init__(temperature, gather_distributed, chunk_size)
-        check_treatment(temperature, margin, temperature_scale)
-        check_band(pos_high, pos_low)
-        self.pos_high = pos_high
-        self.pos_low = pos_low
-        self.margin = margin
-        self.temperature_scale = temperature_scale
-
-    @property
-    def uses_features(self) -> bool:  # type: ignore[override]
-        """Whether pairs are chosen at all: plain NT-Xent treats none."""
-        return not (self.margin == 0 and self.temperature_scale == 1)
+        super().__init__(temperature, gather_distributed, chunk_size, (pos_high, pos_low), margin, temperature_scale)
 
     def formula(self, rectangle: Rectangle) -> RowFormula:
-        """NT-Xent of treated logits, from the functions of :mod:`lit_hardcl.functional`."""
-        difficult = self._difficult(rectangle) if self.uses_features else None
+        """NT-Xent, :func:`~lit_hardcl.functional.nt_xent_rows`, of cosines by temperature."""
 
         def row_losses(similarity: Tensor, rows: slice) -> Tensor:
-            if difficult is None:
-                logits = similarity / self.temperature
-            else:
-                marks = difficult.marks(rows.start, rows.stop).bool()
-                logits = pair_logits(similarity, marks, self.temperature, self.margin, self.temperature_scale)
-            return nt_xent_rows(logits, rectangle.positives[rows], rectangle.exclude(similarity, rows))
+            exclude = rectangle.exclude(similarity, rows)
+            return nt_xent_rows(similarity / self.temperature, rectangle.positives[rows], exclude)
 
         return row_losses
 
-    def of_rectangle(self, *rectangle: Tensor | None, **named: Tensor | None) -> Float[Tensor, ""]:
-        """The loss of any anchors and keys, such as a queue's; arguments as in :class:`~lit_hardcl.losses.Rectangle`.
-
-        By the fast path, which a test holds equal to the formula; by the formula itself where a subclass has another.
-        """
-        given = Rectangle(*rectangle, **named)  # type: ignore[arg-type]
-        if type(self).formula is not DifficultPairLoss.formula:
-            if given.anchor_features is None:
-                given = replace(given, anchor_features=given.anchors, key_features=given.keys)
-            return super().of_rectangle(*vars(given).values())
-        difficult = self._difficult(given) if self.uses_features else None
-        loss = fused_nt_xent(given, difficult, self.temperature, self.margin, self.temperature_scale, self.chunk_size)
+    def of(self, given: Rectangle) -> Float[Tensor, ""]:
+        """By the fast path, which a test holds equal to the formula; by that where a subclass has another."""
+        if type(self).formula is not DifficultPairLoss.formula or given.own_keys is not None:
+            return super().of(given)
+        treatment = self.temperature, self.margin, self.temperature_scale
+        loss = fused_nt_xent(given, self._difficult(given), *treatment, self.chunk_size)
         return nan_unless_finite(loss, given.anchor_features, given.key_features)
 
     @torch.no_grad()
@@ -102,10 +78,3 @@ class DifficultPairLoss(RowLoss):
         """Which keys are difficult for this process's anchors; both stand view by view, as in ``forward``."""
         rows, keys = torch.cat([h0, h1]), Keys(len(h0), 2, h0.device, self.gather_distributed)
         return DifficultRows(rows, keys.of(rows), keys.own, self.pos_high, self.pos_low).mask(self.chunk_size)
-
-    def _difficult(self, rectangle: Rectangle) -> DifficultRows:
-        """By features or, where there are none, by the projections."""
-        anchors, keys = rectangle.anchor_features, rectangle.key_features
-        if anchors is None:
-            anchors, keys = rectangle.anchors, rectangle.keys
-        return DifficultRows(anchors, keys, rectangle.own, self.pos_high, self.pos_low, rectangle.same_image)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lit_hardcl.functional.similarity import SHORTEST, unit_vectors, whole_float32
 from lit_hardcl.hardness import DifficultRows, chunks
-from lit_hardcl.losses.row_loss import Rectangle
+from lit_hardcl.losses.rectangle import Rectangle
 from lit_hardcl.losses.rows import as_asked, final_gradients
 
 LARGEST_LOGIT = 60.0  # up to here exponentials are summed as they are; beyond, each row's largest logit is taken off

@@ -12,6 +12,7 @@ from lit_hardcl.functional.similarity import unit_vectors, whole_float32
 from lit_hardcl.hardness import chunks
 
 RowFormula = Callable[..., Float[Tensor, " some_anchors"]]
+OwnKeys = Callable[[slice, Float[Tensor, "some_anchors keys"]], Float[Tensor, "some_anchors more_keys dim"]]
 
 
 def by_rows(
@@ -20,6 +21,7 @@ def by_rows(
     row_losses: RowFormula,
     chunk_size: int | None = None,
     others: Sequence[Float[Tensor, "..."]] = (),
+    own_keys: OwnKeys | None = None,
 ) -> Float[Tensor, ""]:
     """Mean over the anchors of a row formula, in memory that grows with anchors plus keys, not with their product.
 
@@ -35,6 +37,8 @@ def by_rows(
         chunk_size: anchors at a time; ``None``: so many that a matrix of them has 4 MB on a CPU, 256 MB elsewhere.
         others: tensors besides the cosines that the formula takes and that need a gradient, such as a learned
             temperature; whole, not in slices.
+        own_keys: function from the slice of some anchors and their cosines, without gradient, to keys for each of them
+            alone, unit vectors without gradient, such as synthetic negatives. Their cosines stand behind the others.
 
     Raises:
         Refusal: if ``chunk_size`` is below 1, or the formula uses a tensor that needs a gradient and is none of
@@ -50,7 +54,7 @@ def by_rows(
     check_chunk_size(chunk_size)
     with torch.autocast(anchors.device.type, enabled=False), whole_float32():
         sides = unit_vectors(anchors), None if keys is None else unit_vectors(keys)
-        return _ByRows.apply(row_losses, chunk_size, *as_asked(*sides, *others))
+        return _ByRows.apply(row_losses, chunk_size, own_keys, *as_asked(*sides, *others))
 
 
 def as_asked(*roots: Tensor | None) -> list[Tensor | None]:
@@ -75,10 +79,16 @@ class _ByRows(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, row_losses: RowFormula, chunk_size: int | None, anchors: Tensor, keys: Tensor | None, *others: Tensor
+        ctx: Any,
+        row_losses: RowFormula,
+        chunk_size: int | None,
+        own_keys: OwnKeys | None,
+        anchors: Tensor,
+        keys: Tensor | None,
+        *others: Tensor,
     ) -> Tensor:
         roots = (anchors, keys, *others)
-        wanted = ctx.needs_input_grad[2:]
+        wanted = ctx.needs_input_grad[3:]
         gradients = [
             torch.zeros_like(root) if root is not None and wants else None
             for root, wants in zip(roots, wanted, strict=True)
@@ -87,7 +97,10 @@ class _ByRows(torch.autograd.Function):
         copies = [other.detach().requires_grad_(wants) for other, wants in zip(others, wanted[2:], strict=True)]
         losses = anchors.new_empty(len(anchors))
         for first, last in chunks(anchors, len(every), chunk_size):
-            similarity = anchors[first:last] @ every.T
+            similarity, more = anchors[first:last] @ every.T, None
+            if own_keys is not None:
+                more = own_keys(slice(first, last), similarity)
+                similarity = torch.cat([similarity, _to_each(more, anchors[first:last])], dim=1)
             with torch.set_grad_enabled(any(wanted)):
                 each = row_losses(similarity.requires_grad_(any(wanted)), slice(first, last), *copies)
             if each.shape != (last - first,):
@@ -100,6 +113,10 @@ class _ByRows(torch.autograd.Function):
                 _check_leaves(each, leaves)
                 share = each.new_full(each.shape, 1 / len(anchors))
                 slope, *slopes = torch.autograd.grad(each, leaves, share, allow_unused=True)
+                if slope is not None and more is not None:
+                    slope, own_slope = slope.tensor_split([len(every)], dim=1)
+                    if gradients[0] is not None:
+                        gradients[0][first:last] += _to_each(more.mT, own_slope)
                 if slope is not None:
                     if gradients[0] is not None:
                         gradients[0][first:last] += slope @ every
@@ -114,7 +131,12 @@ class _ByRows(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:
         half = len(ctx.saved_tensors) // 2
-        return None, None, *final_gradients(ctx.saved_tensors[:half], ctx.saved_tensors[half:], outer[0])
+        return None, None, None, *final_gradients(ctx.saved_tensors[:half], ctx.saved_tensors[half:], outer[0])
+
+
+def _to_each(matrices: Float[Tensor, "rows m n"], vectors: Float[Tensor, "rows n"]) -> Float[Tensor, "rows m"]:
+    """Each row's matrix times its vector."""
+    return (matrices @ vectors.unsqueeze(2)).squeeze(2)
 
 
 def _check_leaves(each: Tensor, leaves: list[Tensor]) -> None:

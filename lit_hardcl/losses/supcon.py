@@ -1,12 +1,13 @@
 """Supervised contrastive learning: every image of an anchor's label is its positive."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor
 
 from lit_hardcl.errors import check_choice
 from lit_hardcl.functional import supcon_rows
-from lit_hardcl.losses.row_loss import Rectangle, RowLoss
+from lit_hardcl.losses.rectangle import Rectangle
+from lit_hardcl.losses.row_loss import RowLoss
 from lit_hardcl.losses.rows import RowFormula
 
 
@@ -19,8 +20,8 @@ class SupConLoss(RowLoss):
         temperature: positive and finite.
         form: place where the mean over the positives stands: ``"out"``, outside the logarithm (Eq. 2), which the paper
             prefers, or ``"in"`` it (Eq. 3).
-        gather_distributed: switch, as in :class:`RowLoss`.
-        chunk_size: number, as there.
+        settings: ``gather_distributed``, ``chunk_size``, ``band``, ``margin`` and ``temperature_scale`` of
+            :class:`RowLoss`.
 
     Raises:
         Refusal: if a setting breaks its rule; in training, without targets.
@@ -33,15 +34,9 @@ class SupConLoss(RowLoss):
 
     uses_targets = True
 
-    def __init__(
-        self,
-        temperature: float,
-        form: Literal["out", "in"] = "out",
-        gather_distributed: bool = True,
-        chunk_size: int | None = None,
-    ) -> None:
+    def __init__(self, temperature: float, form: Literal["out", "in"] = "out", **settings: Any) -> None:
         check_choice("form", form, "out", "in")
-        super().__init__(temperature, gather_distributed, chunk_size)
+        super().__init__(temperature, **settings)
         self.form = form
 
     def formula(self, rectangle: Rectangle) -> RowFormula:

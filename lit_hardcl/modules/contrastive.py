@@ -51,5 +51,6 @@ class Contrastive(Method):
             features = self.encode(views)
             projections = self.projection_head(features)
         by = features if self.select_by == "features" else projections
-        loss = self.criterion(*projections.chunk(2), *by.detach().chunk(2), targets)
+        known = {"indices": self.indices} if getattr(self.criterion, "uses_indices", False) else {}
+        loss = self.criterion(*projections.chunk(2), *by.detach().chunk(2), targets, **known)
         return Objective(loss, features, {})

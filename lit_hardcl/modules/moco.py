@@ -123,11 +123,11 @@ class MomentumContrast(Method):
         )
         images = torch.full_like(everybody.own, -1) if indices is None else indices.repeat(2)
         share = self._own_share(indices) if len(self.queued_indices) and indices is not None else None
-        named = {}
+        named = {} if indices is None else {"anchor_images": images}
         # On a CPU, where a look does not wait, only if there are some. Of the batch itself no key is left out.
         if self.mask_own and filled and share is not None and (images.device.type != "cpu" or share):
             of_batch = images.new_full((len(keys) - filled,), -1)
-            named = {"anchor_images": images, "key_images": torch.cat([of_batch, self.queued_indices[:filled]])}
+            named["key_images"] = torch.cat([of_batch, self.queued_indices[:filled]])
         given = (queries, keys, everybody.positives, everybody.own, rows[1], key_features)
         loss = self.criterion.of_rectangle(*given, **named)
         if len(self.queued_indices):

@@ -1,5 +1,8 @@
 """Every loss is its paper's sum, however it is cut into rows; the engine keeps gradients or refuses to lose them."""
 
+import copy
+import dataclasses
+
 import pytest
 import reference
 import torch
@@ -7,8 +10,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from lit_hardcl import DifficultPairLoss
-from lit_hardcl.functional import cosine_similarity, nt_xent_rows
-from lit_hardcl.losses import DCLLoss, RowLoss, SupConLoss, by_rows
+from lit_hardcl.functional import cosine_similarity, nt_xent_rows, pair_logits, unit_vectors
+from lit_hardcl.losses import DCLLoss, Rectangle, RowLoss, SupConLoss, by_rows
+from lit_hardcl.losses.rectangle import widened
 
 LABELS = [0, 1, 0, -1, 1, 2]
 BAND = (0.2, 0.6)
@@ -38,6 +42,63 @@ def test_value_and_gradient_are_the_papers(name, chunk_size):
     torch.testing.assert_close(loss, expected, rtol=1e-10, atol=1e-12)
     gradients = [torch.autograd.grad(value, z)[0] for value, z in ((loss, ours), (expected, theirs))]
     torch.testing.assert_close(*gradients, rtol=1e-10, atol=1e-12)
+
+
+TREATABLE = [name for name, (criterion, _) in LOSSES.items() if not criterion.untreatable]
+
+
+def known(z, features=None):
+    """The rectangle of two views that stand in one tensor."""
+    sides = z, None, torch.arange(12).roll(6), torch.arange(12)
+    return Rectangle(*sides, features, None, torch.tensor(LABELS).repeat(2), None, torch.arange(6).repeat(2))
+
+
+@pytest.mark.parametrize("name", TREATABLE)
+@pytest.mark.parametrize("scale", [0.6, float("inf")])
+def test_every_formula_meets_treated_similarities(name, scale):
+    criterion = copy.deepcopy(LOSSES[name][0])
+    criterion.pos_high, criterion.pos_low, criterion.margin, criterion.temperature_scale = *BAND, 0.1, scale
+    z, features = projections().requires_grad_(), projections(seed=3)
+    rectangle = criterion.prepared(known(z))
+    cosines = cosine_similarity(z, rectangle.keys)
+    difficult = widened(reference.eq12(features, *BAND), cosines)
+    treated = pair_logits(cosines, difficult, 1.0, 0.1, scale)
+    due = criterion.formula(rectangle)(treated, slice(0, 12), *criterion.learned()).mean()
+    loss = criterion.of(known(z, features))
+    torch.testing.assert_close(loss, due, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(*(torch.autograd.grad(value, z)[0] for value in (loss, due)), rtol=1e-10, atol=1e-12)
+
+
+class OwnSynthetic:
+    """Two keys of each anchor's own, made of its first and last key."""
+
+    def __init__(self, keys):
+        self.keys = unit_vectors(keys.detach())
+
+    def __call__(self, rows, similarity):
+        assert similarity.shape == (len(range(*rows.indices(12))), len(self.keys))
+        assert not similarity.requires_grad
+        one = similarity[:, :1] * self.keys[0] + self.keys[-1]
+        return unit_vectors(torch.stack([one, self.keys[rows]], dim=1))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_an_anchor_may_have_keys_of_its_own(name):
+    criterion = copy.deepcopy(LOSSES[name][0])
+    criterion.chunk_size = 5
+    z, treats = projections().requires_grad_(), criterion.treats
+    given = dataclasses.replace(known(z, z.detach() if treats else None), own_keys=OwnSynthetic(z))
+    rectangle = criterion.prepared(given)
+    cosines = cosine_similarity(z, rectangle.keys)
+    more = given.own_keys(slice(0, 12), cosines.detach()[:, :12])
+    cosines = torch.cat([cosines, (more * unit_vectors(z).unsqueeze(1)).sum(dim=2)], dim=1)
+    if treats:
+        difficult = widened(reference.eq12(z.detach(), *BAND), cosines)
+        cosines = pair_logits(cosines, difficult, 1.0, criterion.margin, criterion.temperature_scale)
+    due = criterion.formula(rectangle)(cosines, slice(0, 12), *criterion.learned()).mean()
+    loss = criterion.of(given)
+    torch.testing.assert_close(loss, due, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(*(torch.autograd.grad(value, z)[0] for value in (loss, due)), rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -206,6 +267,35 @@ class Ranked(DifficultPairLoss):
 
     def formula(self, rectangle):
         return super().formula(rectangle)
+
+
+class Untreatable(DCLLoss):
+    """A loss for which a treatment makes no sense."""
+
+    untreatable = "it has one negative"
+
+
+def test_settings_of_a_treatment_are_refused_where_they_make_no_sense(unchecked_shapes):
+    for settings in ({"margin": 0.1}, {"temperature_scale": 0.5, "band": (0.1, 0.2)}):
+        with pytest.raises(ValueError, match="Untreatable takes no margin and no temperature_scale, .*: it has one n"):
+            Untreatable(0.5, **settings)
+    assert Untreatable(0.5, band=(0.1, None)).pos_high == 0.1
+    with pytest.raises(ValueError, match="band must be two ranks, where it begins and where it ends, got"):
+        DCLLoss(0.5, band=(0.1,))
+    with pytest.raises(ValueError, match="0 <= pos_high < pos_low <= 1 must hold, got pos_high=0.5 and pos_low=0.2"):
+        DCLLoss(0.5, band=(0.5, 0.2))
+
+
+def test_a_loss_that_knows_images_is_not_given_a_batch_without(unchecked_shapes):
+    class Knowing(DCLLoss):
+        uses_indices = True
+
+    z = projections().chunk(2)
+    assert Knowing(0.5)(*z, indices=torch.arange(6)).isfinite()
+    with pytest.raises(ValueError, match="Knowing knows images by index, got none: give indices"):
+        Knowing(0.5)(*z)
+    with pytest.raises(ValueError, match="indices must belong to the 6 projections, got 5"):
+        Knowing(0.5)(*z, indices=torch.arange(5))
 
 
 def test_a_loss_that_uses_features_is_not_given_a_batch_without():
