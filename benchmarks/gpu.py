@@ -10,7 +10,7 @@ from turns import COMBINED, save
 
 from lit_hardcl import ContrastiveDataModule, DifficultPairLoss, OnlineLinearProbe, SimCLR
 from lit_hardcl.callbacks import ChannelsLast
-from lit_hardcl.losses import RowLoss
+from lit_hardcl.losses import Rectangle, RowLoss
 from lit_hardcl.models import ProjectionHead, ResNet
 
 BATCH, STEPS, WANTED = 512, 100, 0.96
@@ -46,9 +46,9 @@ def limit() -> float:
 PLAIN, TREATED = DifficultPairLoss(0.5), DifficultPairLoss(0.5, **COMBINED)
 LOSSES = {  # of projections and features of two views
     "plain, fused": lambda z, h: PLAIN(*z),
-    "plain, by rows": lambda z, h: RowLoss.of_rectangle(PLAIN, *sides(z)),
+    "plain, by rows": lambda z, h: RowLoss.of(PLAIN, Rectangle(*sides(z))),
     "combined, fused": lambda z, h: TREATED(*z, *h),
-    "combined, by rows": lambda z, h: RowLoss.of_rectangle(TREATED, *sides(z), *sides(h)[:2]),
+    "combined, by rows": lambda z, h: RowLoss.of(TREATED, Rectangle(*sides(z), *sides(h)[:2])),
 }
 
 

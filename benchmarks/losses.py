@@ -26,7 +26,7 @@ METRIC_LEARNING = "pytorch-metric-learning"
 class ByRows(DifficultPairLoss):
     """The formula run by the engine, not its fast path."""
 
-    of_rectangle = RowLoss.of_rectangle
+    of = RowLoss.of
 
 
 def naive(z0: torch.Tensor, z1: torch.Tensor) -> torch.Tensor:

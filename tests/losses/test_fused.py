@@ -11,11 +11,11 @@ from treatments import METHODS
 
 from lit_hardcl import DifficultPairLoss
 from lit_hardcl.functional import cosine_similarity, difficult_pairs, nt_xent, pair_logits
-from lit_hardcl.losses import RowLoss
+from lit_hardcl.losses import Rectangle, RowLoss
 
 PATHS = {  # how a DifficultPairLoss may take a rectangle
-    "fused": DifficultPairLoss.of_rectangle,
-    "by rows": RowLoss.of_rectangle,
+    "fused": DifficultPairLoss.of,
+    "by rows": RowLoss.of,
 }
 BANDS = [(0.2, 0.6), (0.0, 1.0), (0.5, None), (None, None)]
 
@@ -37,7 +37,7 @@ def rectangle(kind, anchors=14, dtype=torch.float64, seed=0):
 
 def difficult_pair_loss(*arguments, path="fused", anchor_images=None, key_images=None, **settings):
     images = {"anchor_images": anchor_images, "key_images": key_images}
-    return PATHS[path](DifficultPairLoss(**settings), *arguments, **images)
+    return PATHS[path](DifficultPairLoss(**settings), Rectangle(*arguments, **images))
 
 
 def simple(
