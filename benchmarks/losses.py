@@ -79,8 +79,12 @@ def program(name: str, images: int) -> Callable[[], object]:
 
 def extra_memory(name: str, images: int) -> float:
     """Of this process, which must be a fresh one: what one pass adds to its resident size, in MB."""
-    program(name, 8)()  # what is loaded and started once is no matter of the batch
-    run = program(name, images)
+    return high_water(program(name, 8), program(name, images))
+
+
+def high_water(warm: Callable[[], object], run: Callable[[], object]) -> float:
+    """How far one run raises this process's resident size, in MB; another before it loads what is needed once."""
+    warm()
     Path("/proc/self/clear_refs").write_text("5")  # the highest size starts anew
     before = resident("VmRSS")
     run()
