@@ -52,6 +52,23 @@ def check_positive(**numbers: Any) -> None:
             raise Refusal(f"{name} must be positive and at most 1e30, got {value!r}")
 
 
+def check_range(interval: str, /, **numbers: Any) -> None:
+    """Refuse what lies outside an interval such as ``"[0, 1)"``, by its name.
+
+    Example:
+        >>> check_range("[0, 1)", momentum=1.0)
+        Traceback (most recent call last):
+        ...
+        lit_hardcl.errors.Refusal: momentum must be in [0, 1), got 1.0
+    """
+    lowest, highest = (float(end) for end in interval[1:-1].split(","))
+    for name, value in numbers.items():
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        is_end = value in ([lowest] * (interval[0] == "[") + [highest] * (interval[-1] == "]"))
+        if not (is_number and (lowest < value < highest or is_end)):
+            raise Refusal(f"{name} must be in {interval}, got {value!r}")
+
+
 def check_choice(name: str, value: object, *choices: object) -> None:
     """Raise a `Refusal` unless the value is one of two or more choices."""
     if value not in choices:

@@ -74,6 +74,69 @@ def dcl(projections: Tensor, temperature: float) -> Tensor:
     return total / count
 
 
+def dclw(projections: Tensor, temperature: float, sigma: float) -> Tensor:
+    """Decoupled, the positives' terms weighted by 2 - exp(s / sigma) over its mean, without gradient."""
+    count = len(projections)
+    closeness = [
+        math.exp(cosine(projections[i], projections[(i + count // 2) % count]).item() / sigma) for i in range(count)
+    ]
+    total = dcl(projections, temperature)
+    for i in range(count):
+        weight = 2 - closeness[i] / (sum(closeness) / count)
+        positive = cosine(projections[i], projections[(i + count // 2) % count]) / temperature
+        total = total + (1 - weight) * positive / count
+    return total
+
+
+def hcl(projections: Tensor, temperature: float, beta: float, tau_plus: float) -> Tensor:
+    """Negatives weighted by e^(beta logit) over its mean, less the expected share of false ones, with a lower end."""
+
+    def row(positive: Tensor, negatives: list[Tensor]) -> Tensor:
+        tilts = [torch.exp(beta * n) for n in negatives]
+        mean = sum(tilts) / len(tilts)
+        expected = sum(tilt / mean * torch.exp(n) for tilt, n in zip(tilts, negatives, strict=True)) / len(tilts)
+        g = (expected - tau_plus * torch.exp(positive)) / (1 - tau_plus)
+        if tau_plus > 0 and g.item() < math.exp(-1 / temperature):
+            g = torch.tensor(math.exp(-1 / temperature), dtype=torch.float64)
+        return -torch.log(torch.exp(positive) / (torch.exp(positive) + len(negatives) * g))
+
+    return _mean_of_rows(projections, temperature, row)
+
+
+def hardness_weighted(projections: Tensor, temperature: float, strength: float) -> Tensor:
+    """Each negative's term times e^(strength cosine), which carries no gradient."""
+
+    def row(positive: Tensor, negatives: list[Tensor]) -> Tensor:
+        terms = [math.exp(strength * n.item() * temperature) * torch.exp(n) for n in negatives]
+        return -torch.log(torch.exp(positive) / (torch.exp(positive) + sum(terms)))
+
+    return _mean_of_rows(projections, temperature, row)
+
+
+def bcl(projections: Tensor, temperature: float, tau_plus: float, alpha: float, beta: float) -> Tensor:
+    """Each negative's term times the density of hard true negatives over that of all, at its rank."""
+
+    def weight(rank: float) -> float:
+        a = (1 - 2 * alpha) * (1 - 2 * tau_plus)
+        b = 2 * (alpha * (1 - tau_plus) + (1 - alpha) * tau_plus)
+        low, high = 0.0, 1.0
+        for _ in range(200):  # the base CDF by bisection
+            middle = (low + high) / 2
+            low, high = (middle, high) if a * middle**2 + b * middle < rank else (low, middle)
+        lower, higher = 2 * (1 - low), 2 * low
+        hard = alpha * (1 - beta) * lower + (1 - alpha) * beta * higher
+        true, false = alpha * lower + (1 - alpha) * higher, (1 - alpha) * lower + alpha * higher
+        norm = alpha * (1 - beta) + (1 - alpha) * beta
+        return hard / norm / ((1 - tau_plus) * true + tau_plus * false)
+
+    def row(positive: Tensor, negatives: list[Tensor]) -> Tensor:
+        ranks = [sum(other.item() <= n.item() for other in negatives) / len(negatives) for n in negatives]
+        terms = [weight(rank) * torch.exp(n) for rank, n in zip(ranks, negatives, strict=True)]
+        return -torch.log(torch.exp(positive) / (torch.exp(positive) + sum(terms)))
+
+    return _mean_of_rows(projections, temperature, row)
+
+
 def supcon(projections: Tensor, labels: list[int], temperature: float, form: str) -> Tensor:
     """Every other view of an anchor's label is a positive; ``labels`` of the images, -1: the other view alone."""
     count = len(projections)
@@ -89,6 +152,17 @@ def supcon(projections: Tensor, labels: list[int], temperature: float, form: str
             total = total - sum(torch.log(share) for share in shares) / len(shares)
         else:
             total = total - torch.log(sum(shares) / len(shares))
+    return total / count
+
+
+def _mean_of_rows(projections: Tensor, temperature: float, row) -> Tensor:
+    """Mean over the anchors of ``row(positive's logit, negatives' logits)``."""
+    count = len(projections)
+    total = projections.new_zeros(())
+    for i in range(count):
+        positive = (i + count // 2) % count
+        logits = {k: cosine(projections[i], projections[k]) / temperature for k in range(count) if k != i}
+        total = total + row(logits[positive], [logits[k] for k in logits if k != positive])
     return total / count
 
 

@@ -49,6 +49,10 @@ def sgd():
 GOOD = [  # calls that pass; each number in them is then replaced by a bad one
     *((loss, {"temperature": 0.5}) for loss in (losses.DCLLoss, losses.SupConLoss, losses.SPACLLoss, losses.RowLoss)),
     (losses.DifficultPairLoss, {"temperature": 0.5, **BAND}),
+    (losses.BCLLoss, {"temperature": 0.5, "tau_plus": 0.1, "alpha": 0.7, "beta": 0.9}),
+    (losses.DebiasedLoss, {"temperature": 0.5, "tau_plus": 0.1}),
+    (losses.HCLLoss, {"temperature": 0.5, "beta": 1.0, "tau_plus": 0.1}),
+    (losses.HardnessWeightedLoss, {"temperature": 0.5, "strength": 1.0}),
     (losses.by_rows, {"anchors": ROWS, "keys": None, "row_losses": lambda cosines, rows: cosines.sum(1)}),
     (modules.SPACL, {"backbone": FlatNet(), "temperature": 0.5}),
     (modules.MoCo, {"backbone": FlatNet(), "temperature": 0.5, **BAND}),

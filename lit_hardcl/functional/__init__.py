@@ -5,18 +5,30 @@ from lit_hardcl.functional.labelled import supcon_rows
 from lit_hardcl.functional.pools import farthest_points, hardest_candidate, screen_negatives
 from lit_hardcl.functional.selection import difficult_pairs
 from lit_hardcl.functional.similarity import cosine_similarity, unit_vectors
-from lit_hardcl.functional.weighted import dcl_rows
+from lit_hardcl.functional.weighted import (
+    bcl_rows,
+    dcl_rows,
+    hardness_weighted_rows,
+    hcl_rows,
+    true_negative_weights,
+    von_mises_fisher_weights,
+)
 
 __all__ = [
+    "bcl_rows",
     "cosine_similarity",
     "dcl_rows",
     "difficult_pairs",
     "farthest_points",
     "hardest_candidate",
+    "hardness_weighted_rows",
+    "hcl_rows",
     "nt_xent",
     "nt_xent_rows",
     "pair_logits",
     "screen_negatives",
     "supcon_rows",
+    "true_negative_weights",
     "unit_vectors",
+    "von_mises_fisher_weights",
 ]

@@ -1,8 +1,11 @@
 """Losses: a row formula each, their settings, and the gather across processes."""
 
 from lit_hardcl.hardness import HardSets, hard_sets
+from lit_hardcl.losses.bcl import BCLLoss
 from lit_hardcl.losses.dcl import DCLLoss
 from lit_hardcl.losses.difficult_pairs import DifficultPairLoss
+from lit_hardcl.losses.hardness_weighted import HardnessWeightedLoss
+from lit_hardcl.losses.hcl import DebiasedLoss, HCLLoss
 from lit_hardcl.losses.rectangle import Rectangle
 from lit_hardcl.losses.row_loss import RowLoss
 from lit_hardcl.losses.rows import RowFormula, by_rows
@@ -10,9 +13,13 @@ from lit_hardcl.losses.spacl import SPACLLoss
 from lit_hardcl.losses.supcon import SupConLoss
 
 __all__ = [
+    "BCLLoss",
     "DCLLoss",
+    "DebiasedLoss",
     "DifficultPairLoss",
+    "HCLLoss",
     "HardSets",
+    "HardnessWeightedLoss",
     "Rectangle",
     "RowFormula",
     "RowLoss",

@@ -12,6 +12,7 @@ from lit_hardcl.distributed import Keys
 from lit_hardcl.errors import Refusal
 from lit_hardcl.functional.contrast import check_treatment, pair_logits
 from lit_hardcl.functional.selection import check_band
+from lit_hardcl.functional.similarity import whole_float32
 from lit_hardcl.hardness import DifficultRows
 from lit_hardcl.losses.rectangle import Rectangle, widened
 from lit_hardcl.losses.rows import RowFormula, by_rows, check_chunk_size, check_floating, nan_unless_finite
@@ -146,7 +147,8 @@ class RowLoss(nn.Module):
         if self.uses_indices and given.anchor_images is None:
             raise Refusal(f"{name} knows images by index, got none: give indices")
         rectangle = self.prepared(given)
-        formula, difficult = self.formula(rectangle), self._difficult(given)
+        with torch.autocast(given.anchors.device.type, enabled=False), whole_float32():
+            formula, difficult = self.formula(rectangle), self._difficult(given)
 
         def treated(similarity: Tensor, rows: slice, *learned: Tensor) -> Tensor:
             if difficult is not None:

@@ -11,7 +11,17 @@ from torch.utils._pytree import tree_leaves
 
 from lit_hardcl import DifficultPairLoss
 from lit_hardcl.functional import cosine_similarity, nt_xent_rows, pair_logits, unit_vectors
-from lit_hardcl.losses import DCLLoss, Rectangle, RowLoss, SupConLoss, by_rows
+from lit_hardcl.losses import (
+    BCLLoss,
+    DCLLoss,
+    DebiasedLoss,
+    HardnessWeightedLoss,
+    HCLLoss,
+    Rectangle,
+    RowLoss,
+    SupConLoss,
+    by_rows,
+)
 from lit_hardcl.losses.rectangle import widened
 
 LABELS = [0, 1, 0, -1, 1, 2]
@@ -23,6 +33,12 @@ LOSSES = {  # the loss, and its sum in loops over the projections of two views
         lambda z: reference.eq16(z, reference.eq12(z.detach(), *BAND), 0.5, 0.1, 0.6),
     ),
     "dcl": (DCLLoss(0.5), lambda z: reference.dcl(z, 0.5)),
+    "dclw": (DCLLoss(0.5, "von_mises_fisher", sigma=0.4), lambda z: reference.dclw(z, 0.5, 0.4)),
+    "debiased": (DebiasedLoss(0.5, 0.1), lambda z: reference.hcl(z, 0.5, 0.0, 0.1)),
+    "debiased, at its lower end": (DebiasedLoss(0.5, 0.6), lambda z: reference.hcl(z, 0.5, 0.0, 0.6)),
+    "hcl": (HCLLoss(0.5, 1.5, 0.1), lambda z: reference.hcl(z, 0.5, 1.5, 0.1)),
+    "hardness weighted": (HardnessWeightedLoss(0.5, 2.0), lambda z: reference.hardness_weighted(z, 0.5, 2.0)),
+    "bcl": (BCLLoss(0.5, 0.1, 0.7, 0.9), lambda z: reference.bcl(z, 0.5, 0.1, 0.7, 0.9)),
     "supcon out": (SupConLoss(0.5), lambda z: reference.supcon(z, LABELS, 0.5, "out")),
     "supcon in": (SupConLoss(0.5, form="in"), lambda z: reference.supcon(z, LABELS, 0.5, "in")),
 }
@@ -316,20 +332,22 @@ def test_whole_numbers_are_no_embeddings(criterion, unchecked_shapes):
         criterion(*whole.double(), *whole, targets=torch.tensor([0, 1, 0]))
 
 
-@pytest.mark.parametrize("kind", [DifficultPairLoss, DCLLoss, SupConLoss])
+@pytest.mark.parametrize("name", [name for name in LOSSES if name != "combined"])
 @pytest.mark.parametrize("temperature", [1e-30, 1e30])
-def test_at_the_ends_of_the_temperatures_loss_and_gradient_are_those_of_float64(kind, temperature):
+def test_at_the_ends_of_the_temperatures_loss_and_gradient_are_those_of_float64(name, temperature):
+    criterion = copy.deepcopy(LOSSES[name][0])
+    criterion.temperature = temperature
     found = []
     for dtype in (torch.float32, torch.float64):
         z = projections(dtype=torch.float32).to(dtype).requires_grad_()
-        loss = kind(temperature)(*z.chunk(2), targets=torch.tensor(LABELS))
+        loss = criterion(*z.chunk(2), targets=torch.tensor(LABELS))
         found.append((loss.double() * temperature, torch.autograd.grad(loss, z)[0].double() * temperature))
     torch.testing.assert_close(*found, rtol=1e-4, atol=1e-6 * found[1][0].item())
     with pytest.raises(ValueError, match="the largest logit, .* must be in 1e-30"):
-        kind(temperature**2)
+        RowLoss(temperature**2)
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", [name for name in LOSSES if name != "dclw"])  # whose anchors weigh against each other
 def test_other_keys_of_an_anchors_image_are_as_if_they_were_not_there(name):
     criterion, _ = LOSSES[name]
     z, targets, positives = projections(), torch.tensor(LABELS).repeat(2), torch.arange(12).roll(6)
