@@ -137,6 +137,55 @@ def bcl(projections: Tensor, temperature: float, tau_plus: float, alpha: float, 
     return _mean_of_rows(projections, temperature, row)
 
 
+def dystress(projections: Tensor, lowest: float, highest: float) -> Tensor:
+    """Each pair's temperature follows from its cosine, and carries no gradient."""
+
+    def logit(i: int, k: int, s: Tensor) -> Tensor:
+        return s / (lowest + 0.5 * (highest - lowest) * (1 + math.cos(math.pi * (1 + s.item()))))
+
+    return _mean_over_anchors(projections, logit)
+
+
+def ifm(projections: Tensor, temperature: float, epsilon: float) -> Tensor:
+    """Half NT-Xent, half NT-Xent with every pair harder by epsilon."""
+    count = len(projections)
+
+    def harder(i: int, k: int, s: Tensor) -> Tensor:
+        return (s - epsilon if k == (i + count // 2) % count else s + epsilon) / temperature
+
+    return (simclr(projections, temperature) + _mean_over_anchors(projections, harder)) / 2
+
+
+def spectral(projections: Tensor, temperature: float) -> Tensor:
+    """-2 times the positive's inner product, plus the mean square of the negatives'."""
+
+    def row(positive: Tensor, negatives: list[Tensor]) -> Tensor:
+        return -2 * positive + sum(n**2 for n in negatives) / len(negatives)
+
+    return _mean_of_rows(projections, temperature, row)
+
+
+def sigmoid(projections: Tensor, temperature: float, bias: float) -> Tensor:
+    """A logistic loss for every pair."""
+
+    def row(positive: Tensor, negatives: list[Tensor]) -> Tensor:
+        pairs = [torch.log(1 + torch.exp(n + bias)) for n in negatives]
+        return torch.log(1 + torch.exp(-(positive + bias))) + sum(pairs)
+
+    return _mean_of_rows(projections, temperature, row)
+
+
+def truncated_triplet(projections: Tensor, skipped: int, kept: int, weight: float, slack: float) -> Tensor:
+    """The mean of the negatives from one rank to another against the positive, as distances -2 s."""
+
+    def row(positive: Tensor, negatives: list[Tensor]) -> Tensor:
+        ranked = sorted(negatives, key=lambda n: -n.item())
+        deputies = [-2 * n for n in ranked[skipped : skipped + kept] or ranked[-1:]]
+        return torch.relu(weight * -2 * positive - sum(deputies) / len(deputies) + slack)
+
+    return _mean_of_rows(projections, 1.0, row)
+
+
 def supcon(projections: Tensor, labels: list[int], temperature: float, form: str) -> Tensor:
     """Every other view of an anchor's label is a positive; ``labels`` of the images, -1: the other view alone."""
     count = len(projections)

@@ -2,6 +2,13 @@
 
 from lit_hardcl.functional.contrast import nt_xent, nt_xent_rows, pair_logits
 from lit_hardcl.functional.labelled import supcon_rows
+from lit_hardcl.functional.logits import (
+    dystress_rows,
+    ifm_rows,
+    sigmoid_rows,
+    spectral_rows,
+    truncated_triplet_rows,
+)
 from lit_hardcl.functional.pools import farthest_points, hardest_candidate, screen_negatives
 from lit_hardcl.functional.selection import difficult_pairs
 from lit_hardcl.functional.similarity import cosine_similarity, unit_vectors
@@ -19,16 +26,21 @@ __all__ = [
     "cosine_similarity",
     "dcl_rows",
     "difficult_pairs",
+    "dystress_rows",
     "farthest_points",
     "hardest_candidate",
     "hardness_weighted_rows",
     "hcl_rows",
+    "ifm_rows",
     "nt_xent",
     "nt_xent_rows",
     "pair_logits",
     "screen_negatives",
+    "sigmoid_rows",
+    "spectral_rows",
     "supcon_rows",
     "true_negative_weights",
+    "truncated_triplet_rows",
     "unit_vectors",
     "von_mises_fisher_weights",
 ]

@@ -45,6 +45,7 @@ class RowLoss(nn.Module):
     uses_features: bool = False
     uses_targets: bool = False
     uses_indices: bool = False
+    normalize: bool = True  # whether the formula gets cosines, not inner products
     untreatable: str | None = None  # why difficult pairs cannot be treated, if they cannot
 
     def __init__(
@@ -157,7 +158,7 @@ class RowLoss(nn.Module):
             return formula(similarity, rows, *learned)
 
         sides = rectangle.anchors, rectangle.keys
-        loss = by_rows(*sides, treated, self.chunk_size, self.learned(), rectangle.own_keys)
+        loss = by_rows(*sides, treated, self.chunk_size, self.learned(), rectangle.own_keys, self.normalize)
         return nan_unless_finite(loss, given.anchor_features, given.key_features)
 
     def _difficult(self, rectangle: Rectangle) -> DifficultRows | None:

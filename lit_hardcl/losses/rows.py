@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lit_hardcl.errors import Refusal, is_whole
-from lit_hardcl.functional.similarity import unit_vectors, whole_float32
+from lit_hardcl.functional.similarity import at_least_float32, unit_vectors, whole_float32
 from lit_hardcl.hardness import chunks
 
 RowFormula = Callable[..., Float[Tensor, " some_anchors"]]
@@ -22,6 +22,7 @@ def by_rows(
     chunk_size: int | None = None,
     others: Sequence[Float[Tensor, "..."]] = (),
     own_keys: OwnKeys | None = None,
+    normalize: bool = True,
 ) -> Float[Tensor, ""]:
     """Mean over the anchors of a row formula, in memory that grows with anchors plus keys, not with their product.
 
@@ -39,6 +40,7 @@ def by_rows(
             temperature; whole, not in slices.
         own_keys: function from the slice of some anchors and their cosines, without gradient, to keys for each of them
             alone, unit vectors without gradient, such as synthetic negatives. Their cosines stand behind the others.
+        normalize: whether the formula gets cosines; otherwise inner products, of vectors in float32 or better.
 
     Raises:
         Refusal: if ``chunk_size`` is below 1, or the formula uses a tensor that needs a gradient and is none of
@@ -53,7 +55,8 @@ def by_rows(
     """
     check_chunk_size(chunk_size)
     with torch.autocast(anchors.device.type, enabled=False), whole_float32():
-        sides = unit_vectors(anchors), None if keys is None else unit_vectors(keys)
+        scaled = unit_vectors if normalize else at_least_float32
+        sides = scaled(anchors), None if keys is None else scaled(keys)
         return _ByRows.apply(row_losses, chunk_size, own_keys, *as_asked(*sides, *others))
 
 
