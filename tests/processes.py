@@ -103,6 +103,17 @@ def row_losses_both_ways(rank: int, count: int) -> list[list[tuple[torch.Tensor,
     return [*results, row_losses(rank, count)]
 
 
+def centres_gradient(rank: int, count: int = 2) -> torch.Tensor:
+    """Gradient of PaCo's centres on this process's share of eight images."""
+    from lit_hardcl.losses import PaCoLoss
+
+    torch.manual_seed(0)
+    criterion = PaCoLoss(0.5, num_classes=3, dim=5).double()
+    z = torch.randn(2, 8, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(2)).chunk(count, dim=1)
+    criterion(*z[rank], targets=(torch.arange(8) % 3).chunk(count)[rank]).backward()
+    return criterion.centres.grad
+
+
 def uneven(rank: int) -> torch.Tensor:
     """Gather one row of rank 0 and three of rank 1."""
     from lit_hardcl.distributed import gather_uneven

@@ -204,6 +204,67 @@ def supcon(projections: Tensor, labels: list[int], temperature: float, form: str
     return total / count
 
 
+def hard_supcon(projections: Tensor, labels: list[int], temperature: float, beta: float) -> Tensor:
+    """Each positive against the keys of other labels, tilted to the hard ones."""
+    count = len(projections)
+    total = projections.new_zeros(())
+    for i in range(count):
+        label, image = labels[i % len(labels)], i % len(labels)
+        logits = {k: cosine(projections[i], projections[k]) / temperature for k in range(count) if k != i}
+        positives = [k for k in logits if k % len(labels) == image or (label >= 0 and labels[k % len(labels)] == label)]
+        negatives = [logits[k] for k in logits if k not in positives]
+        tilts = [torch.exp(beta * n) for n in negatives]
+        mean = sum(tilts) / len(tilts)
+        tilted = sum(tilt / mean * torch.exp(n) for tilt, n in zip(tilts, negatives, strict=True))
+        each = [-torch.log(torch.exp(logits[k]) / (torch.exp(logits[k]) + tilted)) for k in positives]
+        total = total + sum(each) / len(each)
+    return total / count
+
+
+def paco(projections: Tensor, labels: list[int], temperature: float, alpha: float, centres: Tensor) -> Tensor:
+    """Supervised contrast with centres among the keys, of weight 1 where a sample has alpha."""
+    count = len(projections)
+    total = projections.new_zeros(())
+    for i in range(count):
+        label, image = labels[i % len(labels)], i % len(labels)
+        of_samples = {k: cosine(projections[i], projections[k]) / temperature for k in range(count) if k != i}
+        of_centres = [cosine(projections[i], centre) / temperature for centre in centres]
+        whole = sum(torch.exp(value) for value in [*of_samples.values(), *of_centres])
+        weighted = [
+            (alpha, of_samples[k])
+            for k in of_samples
+            if k % len(labels) == image or (label >= 0 and labels[k % len(labels)] == label)
+        ]
+        weighted += [(1.0, value) for number, value in enumerate(of_centres) if number == label]
+        terms = [weight * torch.log(torch.exp(value) / whole) for weight, value in weighted]
+        total = total - sum(terms) / sum(weight for weight, _ in weighted)
+    return total / count
+
+
+def fnc(projections: Tensor, temperature: float, mode: str, top_k: int, threshold: float, aggregate: str) -> Tensor:
+    """Negatives too similar to the anchor or its positive leave the sum, or are positives."""
+    count = len(projections)
+    total = projections.new_zeros(())
+    for i in range(count):
+        positive = (i + count // 2) % count
+        others = [k for k in range(count) if k not in (i, positive)]
+        scores = {}
+        for k in others:
+            both = [cosine(projections[view], projections[k]).item() for view in (i, positive)]
+            scores[k] = max(both) if aggregate == "max" else sum(both) / 2
+        ranked = sorted(others, key=lambda k: -scores[k])
+        false = [k for k in ranked[:top_k] if scores[k] > threshold]
+        logits = {k: cosine(projections[i], projections[k]) / temperature for k in [*others, positive]}
+        if mode == "eliminate":
+            kept = sum(torch.exp(logits[k]) for k in logits if k not in false)
+            total = total - torch.log(torch.exp(logits[positive]) / kept)
+        else:
+            whole = sum(torch.exp(value) for value in logits.values())
+            shares = [torch.log(torch.exp(logits[k]) / whole) for k in [positive, *false]]
+            total = total - sum(shares) / len(shares)
+    return total / count
+
+
 def _mean_of_rows(projections: Tensor, temperature: float, row) -> Tensor:
     """Mean over the anchors of ``row(positive's logit, negatives' logits)``."""
     count = len(projections)

@@ -1,7 +1,7 @@
 """The arithmetic of the methods: tensors in, tensors out, no state and no Lightning."""
 
 from lit_hardcl.functional.contrast import nt_xent, nt_xent_rows, pair_logits
-from lit_hardcl.functional.labelled import supcon_rows
+from lit_hardcl.functional.labelled import false_negatives, hard_supcon_rows, supcon_rows
 from lit_hardcl.functional.logits import (
     dystress_rows,
     ifm_rows,
@@ -17,6 +17,7 @@ from lit_hardcl.functional.weighted import (
     dcl_rows,
     hardness_weighted_rows,
     hcl_rows,
+    tilted_total,
     true_negative_weights,
     von_mises_fisher_weights,
 )
@@ -27,7 +28,9 @@ __all__ = [
     "dcl_rows",
     "difficult_pairs",
     "dystress_rows",
+    "false_negatives",
     "farthest_points",
+    "hard_supcon_rows",
     "hardest_candidate",
     "hardness_weighted_rows",
     "hcl_rows",
@@ -39,6 +42,7 @@ __all__ = [
     "sigmoid_rows",
     "spectral_rows",
     "supcon_rows",
+    "tilted_total",
     "true_negative_weights",
     "truncated_triplet_rows",
     "unit_vectors",

@@ -109,8 +109,8 @@ def sigmoid_rows(
         tensor([0.6265])
     """
     logits, is_negative = _split(logits, positives, exclude)
-    of_negatives = F.softplus(logits).where(is_negative, 0).sum(dim=1)
-    return of_negatives + F.softplus(-logits.gather(1, positives.unsqueeze(1)).squeeze(1))
+    of_negatives = F.logsigmoid(-logits).where(is_negative, 0).sum(dim=1)
+    return -of_negatives - F.logsigmoid(logits.gather(1, positives.unsqueeze(1)).squeeze(1))
 
 
 def truncated_triplet_rows(

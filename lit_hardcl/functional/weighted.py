@@ -82,17 +82,32 @@ def hcl_rows(
         (tensor([0.3490]), tensor([0.5448]))
     """
     positive, negatives = _parted(logits, positives, exclude)
-    is_negative = ~negatives.isneginf()
-    count = is_negative.sum(dim=1).to(negatives.dtype)
-    tilt = (beta * negatives.where(is_negative, 0)).masked_fill(~is_negative, -torch.inf)
-    total = (negatives + tilt.where(is_negative, 0)).logsumexp(dim=1)
-    total = (total - tilt.logsumexp(dim=1) + count.log()).where(count > 0, -torch.inf)
+    count = (~negatives.isneginf()).sum(dim=1)
+    total = tilted_total(negatives, beta)
     largest = torch.maximum(positive, total).detach()
     of_positive, of_negatives = (positive - largest).exp(), (total - largest).exp()
     if tau_plus:
         lowest = count * (-1 / temperature - largest).exp()
         of_negatives = torch.maximum((of_negatives - tau_plus * count * of_positive) / (1 - tau_plus), lowest)
     return (of_positive + of_negatives).log() + largest - positive
+
+
+def tilted_total(negatives: Float[Tensor, "anchors keys"], beta: float) -> Float[Tensor, " anchors"]:
+    """``log(N E[w e^n])`` with ``w = e^(beta n) / E[e^(beta n)]``; minus infinity for an anchor without negatives.
+
+    Args:
+        negatives: logits n; minus infinity where a key is no negative.
+        beta: concentration on hard negatives; with 0 it is the log-sum-exp.
+
+    Example:
+        >>> tilted_total(torch.tensor([[0.0, -torch.inf, 0.0]]), beta=2.0)
+        tensor([0.6931])
+    """
+    is_negative = ~negatives.isneginf()
+    count = is_negative.sum(dim=1).to(negatives.dtype)
+    tilt = (beta * negatives.where(is_negative, 0)).masked_fill(~is_negative, -torch.inf)
+    total = (negatives + tilt.where(is_negative, 0)).logsumexp(dim=1) - tilt.logsumexp(dim=1) + count.log()
+    return total.where(count > 0, -torch.inf)
 
 
 def hardness_weighted_rows(

@@ -5,9 +5,12 @@ from lit_hardcl.losses.bcl import BCLLoss
 from lit_hardcl.losses.dcl import DCLLoss
 from lit_hardcl.losses.difficult_pairs import DifficultPairLoss
 from lit_hardcl.losses.dystress import DySTreSSLoss
+from lit_hardcl.losses.fnc import FNCLoss
+from lit_hardcl.losses.hard_supcon import HardSupConLoss
 from lit_hardcl.losses.hardness_weighted import HardnessWeightedLoss
 from lit_hardcl.losses.hcl import DebiasedLoss, HCLLoss
 from lit_hardcl.losses.ifm import IFMLoss
+from lit_hardcl.losses.paco import PaCoLoss
 from lit_hardcl.losses.rectangle import Rectangle
 from lit_hardcl.losses.row_loss import RowLoss
 from lit_hardcl.losses.rows import RowFormula, by_rows
@@ -23,10 +26,13 @@ __all__ = [
     "DebiasedLoss",
     "DifficultPairLoss",
     "DySTreSSLoss",
+    "FNCLoss",
     "HCLLoss",
     "HardSets",
+    "HardSupConLoss",
     "HardnessWeightedLoss",
     "IFMLoss",
+    "PaCoLoss",
     "Rectangle",
     "RowFormula",
     "RowLoss",

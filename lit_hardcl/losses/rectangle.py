@@ -53,6 +53,11 @@ class Rectangle:
         same = widened(same, similarity)
         return same if self.own is None else same.scatter_(1, self.own[rows].unsqueeze(1), True)
 
+    def known_own_keys(self) -> OwnKeys | None:
+        """The function that makes them, which looks at these keys' cosines alone, whatever other keys a loss adds."""
+        make, count = self.own_keys, len(self.anchors if self.keys is None else self.keys)
+        return None if make is None else lambda rows, similarity: make(rows, similarity[:, :count])
+
     def same_image(self, rows: slice) -> Bool[Tensor, "some_anchors keys"] | None:
         """True at each anchor's keys that show its image, but for its positive; ``None`` if images are not known."""
         if self.anchor_images is None or self.key_images is None:
@@ -61,14 +66,19 @@ class Rectangle:
         same = images.masked_fill(images < 0, -2) == self.key_images  # -1 is nobody's
         return same.scatter_(1, self.positives[rows].unsqueeze(1), False)
 
+    def known_targets(self) -> Int[Tensor, " keys"]:
+        """The keys' classes, without which a loss of labels is refused."""
+        if self.anchor_targets is None:
+            raise Refusal("a loss of labels needs targets, got none")
+        return self.anchor_targets if self.key_targets is None else self.key_targets
+
     def same_label(
         self, similarity: Float[Tensor, "some_anchors keys"], rows: slice
     ) -> Bool[Tensor, "some_anchors keys"]:
         """True at each anchor's positive and at every key of its label that is not excluded."""
-        if self.anchor_targets is None:
-            raise Refusal("a loss of labels needs targets, got none")
-        targets = self.anchor_targets[rows].unsqueeze(1)
-        same = (targets == (self.anchor_targets if self.key_targets is None else self.key_targets)) & (targets >= 0)
+        of_keys = self.known_targets()
+        targets = self.anchor_targets[rows].unsqueeze(1)  # type: ignore[index]
+        same = (targets == of_keys) & (targets >= 0)
         same = widened(same.scatter(1, self.positives[rows].unsqueeze(1), True), similarity)
         exclude = self.exclude(similarity, rows)
         return same if exclude is None else same & ~exclude

@@ -157,8 +157,15 @@ class RowLoss(nn.Module):
                 similarity = pair_logits(similarity, marks, 1.0, self.margin, self.temperature_scale)
             return formula(similarity, rows, *learned)
 
-        sides = rectangle.anchors, rectangle.keys
-        loss = by_rows(*sides, treated, self.chunk_size, self.learned(), rectangle.own_keys, self.normalize)
+        loss = by_rows(
+            rectangle.anchors,
+            rectangle.keys,
+            treated,
+            self.chunk_size,
+            self.learned(),
+            given.known_own_keys(),
+            self.normalize,
+        )
         return nan_unless_finite(loss, given.anchor_features, given.key_features)
 
     def _difficult(self, rectangle: Rectangle) -> DifficultRows | None:

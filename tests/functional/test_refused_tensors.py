@@ -35,6 +35,7 @@ OPS = {
     "hcl_rows": lambda: F.hcl_rows(WHOLE, NUMBERS, 0.5, 1.0, 0.1),
     "hardness_weighted_rows": lambda: F.hardness_weighted_rows(WHOLE, NUMBERS, 0.5, 1.0),
     "bcl_rows": lambda: F.bcl_rows(WHOLE, NUMBERS, 0.1, 0.7, 0.9),
+    "hard_supcon_rows": lambda: F.hard_supcon_rows(WHOLE, EVERY, 1.0),
     "supcon_rows": lambda: F.supcon_rows(WHOLE, EVERY),
     "hardest_candidate": lambda: F.hardest_candidate(WHOLE),
     "farthest_points": lambda: F.farthest_points(WHOLE, NUMBERS[:1], 2),

@@ -16,9 +16,12 @@ from lit_hardcl.losses import (
     DCLLoss,
     DebiasedLoss,
     DySTreSSLoss,
+    FNCLoss,
     HardnessWeightedLoss,
+    HardSupConLoss,
     HCLLoss,
     IFMLoss,
+    PaCoLoss,
     Rectangle,
     RowLoss,
     SigmoidLoss,
@@ -31,6 +34,8 @@ from lit_hardcl.losses.rectangle import widened
 
 LABELS = [0, 1, 0, -1, 1, 2]
 BAND = (0.2, 0.6)
+PACO = PaCoLoss(0.5, num_classes=9, dim=5, alpha=0.2).double()
+PACO.centres.data = torch.randn(9, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
 LOSSES = {  # the loss, and its sum in loops over the projections of two views
     "nt_xent": (DifficultPairLoss(0.5), lambda z: reference.simclr(z, 0.5)),
     "combined": (
@@ -54,6 +59,16 @@ LOSSES = {  # the loss, and its sum in loops over the projections of two views
     ),
     "supcon out": (SupConLoss(0.5), lambda z: reference.supcon(z, LABELS, 0.5, "out")),
     "supcon in": (SupConLoss(0.5, form="in"), lambda z: reference.supcon(z, LABELS, 0.5, "in")),
+    "hard supcon": (HardSupConLoss(0.5, 1.5), lambda z: reference.hard_supcon(z, LABELS, 0.5, 1.5)),
+    "paco": (PACO, lambda z: reference.paco(z, LABELS, 0.5, 0.2, PACO.centres.detach())),
+    "fnc, eliminated": (
+        FNCLoss(0.5, top_k=3, threshold=0.3),
+        lambda z: reference.fnc(z, 0.5, "eliminate", 3, 0.3, "max"),
+    ),
+    "fnc, attracted": (
+        FNCLoss(0.5, "attract", 3, 0.1, "mean"),
+        lambda z: reference.fnc(z, 0.5, "attract", 3, 0.1, "mean"),
+    ),
 }
 
 
@@ -394,6 +409,6 @@ def test_an_anchor_that_keeps_its_positive_alone_has_a_finite_loss_and_gradient(
     (gradient,) = torch.autograd.grad(loss, z)
     assert loss.isfinite()
     assert gradient.isfinite().all()
-    if name not in ("spectral", "sigmoid"):  # which bring the positive nearer whatever else there is
+    if name not in ("spectral", "sigmoid", "paco"):  # which bring the positive nearer whatever else there is
         assert loss.abs() < 1e-12
         assert gradient.abs().max() < 1e-12
