@@ -46,7 +46,7 @@ class PaCoLoss(RowLoss):
         check_whole(1, 10**7, dim=dim)
         check_range("(0, 1e6]", alpha=alpha)
         super().__init__(temperature, **settings)
-        self.alpha = alpha
+        self.num_classes, self.dim, self.alpha = num_classes, dim, alpha
         self.centres = nn.Parameter(torch.randn(num_classes, dim))
 
     def prepared(self, rectangle: Rectangle) -> Rectangle:
