@@ -114,6 +114,19 @@ def centres_gradient(rank: int, count: int = 2) -> torch.Tensor:
     return criterion.centres.grad
 
 
+def thresholds_of(rank: int, count: int = 2) -> torch.Tensor:
+    """GloFND's loss and thresholds after three steps on this process's share of eight images."""
+    from lit_hardcl.distributed import gather
+    from lit_hardcl.losses import GloFNDLoss
+
+    criterion = GloFNDLoss(0.5, images=12, alpha=0.3, learning_rate=0.2, warm_up=1).double()
+    for step in range(3):
+        z = torch.randn(2, 8, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(step))
+        own = z.chunk(count, dim=1)[rank].requires_grad_()
+        loss = criterion(*own, indices=torch.arange(2, 10).chunk(count)[rank])
+    return torch.cat([gather(loss[None]).mean()[None], criterion.thresholds])
+
+
 def uneven(rank: int) -> torch.Tensor:
     """Gather one row of rank 0 and three of rank 1."""
     from lit_hardcl.distributed import gather_uneven

@@ -265,6 +265,42 @@ def fnc(projections: Tensor, temperature: float, mode: str, top_k: int, threshol
     return total / count
 
 
+def glofnd(projections: Tensor, temperature: float, thresholds: list[float]) -> Tensor:
+    """Negatives more similar than the anchor's image's threshold leave the sum."""
+    count = len(projections)
+    total = projections.new_zeros(())
+    for i in range(count):
+        positive = (i + count // 2) % count
+        logits = {}
+        for k in range(count):
+            s = cosine(projections[i], projections[k])
+            if k == positive or (k != i and s.item() <= thresholds[i % len(thresholds)]):
+                logits[k] = s / temperature
+        total = total - torch.log(torch.exp(logits[positive]) / sum(torch.exp(value) for value in logits.values()))
+    return total / count
+
+
+def shares_above(projections: Tensor, thresholds: list[float]) -> list[float]:
+    """Of each image, the mean over its two anchors of the share of negatives above its threshold."""
+    count = len(projections)
+    shares = []
+    for i in range(count):
+        negatives = [k for k in range(count) if k not in (i, (i + count // 2) % count)]
+        found = [cosine(projections[i], projections[k]).item() > thresholds[i % len(thresholds)] for k in negatives]
+        shares.append(sum(found) / len(negatives))
+    return [(shares[i] + shares[i + count // 2]) / 2 for i in range(count // 2)]
+
+
+def adam(value: float, gradients: list[float], rate: float) -> float:
+    """Adam with the decays 0.9 and 0.98, clamped to the range of a cosine after every step."""
+    mean = square = 0.0
+    for step, gradient in enumerate(gradients, start=1):
+        mean, square = 0.9 * mean + 0.1 * gradient, 0.98 * square + 0.02 * gradient**2
+        value -= rate * (mean / (1 - 0.9**step)) / (math.sqrt(square / (1 - 0.98**step)) + 1e-8)
+        value = min(1.0, max(-1.0, value))
+    return value
+
+
 def _mean_of_rows(projections: Tensor, temperature: float, row) -> Tensor:
     """Mean over the anchors of ``row(positive's logit, negatives' logits)``."""
     count = len(projections)

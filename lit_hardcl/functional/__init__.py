@@ -12,6 +12,7 @@ from lit_hardcl.functional.logits import (
 from lit_hardcl.functional.pools import farthest_points, hardest_candidate, screen_negatives
 from lit_hardcl.functional.selection import difficult_pairs
 from lit_hardcl.functional.similarity import cosine_similarity, unit_vectors
+from lit_hardcl.functional.thresholds import Thresholds, follow_quantile
 from lit_hardcl.functional.weighted import (
     bcl_rows,
     dcl_rows,
@@ -23,6 +24,7 @@ from lit_hardcl.functional.weighted import (
 )
 
 __all__ = [
+    "Thresholds",
     "bcl_rows",
     "cosine_similarity",
     "dcl_rows",
@@ -30,6 +32,7 @@ __all__ = [
     "dystress_rows",
     "false_negatives",
     "farthest_points",
+    "follow_quantile",
     "hard_supcon_rows",
     "hardest_candidate",
     "hardness_weighted_rows",

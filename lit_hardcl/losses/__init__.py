@@ -6,6 +6,7 @@ from lit_hardcl.losses.dcl import DCLLoss
 from lit_hardcl.losses.difficult_pairs import DifficultPairLoss
 from lit_hardcl.losses.dystress import DySTreSSLoss
 from lit_hardcl.losses.fnc import FNCLoss
+from lit_hardcl.losses.glofnd import GloFNDLoss
 from lit_hardcl.losses.hard_supcon import HardSupConLoss
 from lit_hardcl.losses.hardness_weighted import HardnessWeightedLoss
 from lit_hardcl.losses.hcl import DebiasedLoss, HCLLoss
@@ -27,6 +28,7 @@ __all__ = [
     "DifficultPairLoss",
     "DySTreSSLoss",
     "FNCLoss",
+    "GloFNDLoss",
     "HCLLoss",
     "HardSets",
     "HardSupConLoss",
