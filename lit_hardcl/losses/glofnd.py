@@ -86,7 +86,7 @@ class GloFNDLoss(RowLoss):
             is_negative = torch.ones_like(cosines, dtype=torch.bool) if exclude is None else ~exclude[:, :keys]
             is_negative = is_negative.scatter(1, positives.unsqueeze(1), False)
             above = is_negative & (cosines > self.thresholds[known[rows]].unsqueeze(1))
-            self._above[rows] = above.sum(dim=1) / is_negative.sum(dim=1).clamp(min=1)
+            self._above[rows] = above.to(self._above.dtype).sum(dim=1) / is_negative.sum(dim=1).clamp(min=1)
             false = widened(above & (cosines > limits[rows].unsqueeze(1)), similarity)
             return nt_xent_rows(similarity / self.temperature, positives, false if exclude is None else false | exclude)
 
