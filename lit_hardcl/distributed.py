@@ -8,6 +8,7 @@ from torch import Tensor
 from torch import distributed as dist
 
 from lit_hardcl.errors import Refusal
+from lit_hardcl.views.draws import generator_of
 
 
 def world_size() -> int:
@@ -45,6 +46,20 @@ def gather_uneven(rows: Shaped[Tensor, "rows *rest"]) -> Shaped[Tensor, "all_row
     gathered: list[Any] = [None] * world_size()
     dist.all_gather_object(gathered, rows.detach().cpu())
     return torch.cat(gathered).to(rows.device)
+
+
+def drawn(kind: Any, images: int, columns: int, *key: int) -> Float[Tensor, "images columns"]:
+    """Random numbers for this process's images, on the CPU; an image's do not depend on the number of processes.
+
+    Every processes-th row of what one process would draw: as the data module deals images.
+
+    Args:
+        kind: function that draws, ``torch.rand`` or ``torch.randn``.
+        images: number of this process's images.
+        columns: amount of numbers for each.
+        key: numbers that tell streams apart, the seed first (:func:`~lit_hardcl.views.draws.generator_of`).
+    """
+    return kind(images * world_size(), columns, generator=generator_of(*key))[rank() :: world_size()]
 
 
 class Keys:

@@ -12,6 +12,8 @@ from torch import distributed as dist
 from torch import multiprocessing
 from torch.nn.parallel import DistributedDataParallel
 
+from lit_hardcl.losses import MoCHi, SynCo
+
 
 def in_two(job: Callable[..., Any], folder: Path, *arguments: Any, count: int = 2) -> list[Any]:
     """Run ``job(rank, *arguments)`` in two (or more) gloo processes; what they return, in the order of their ranks."""
@@ -207,6 +209,8 @@ MOCO_SETTINGS: list[dict[str, Any]] = [
     {"queue_size": 37, "margin": 0.1, "temperature_scale": 0.6, "pos_high": 0.15, "pos_low": 0.6},
     {"queue_size": 0, "margin": 0.1, "temperature_scale": 0.6, "pos_high": 0.15, "pos_low": 0.6},
     {"queue_size": 37, "mask_own": False},
+    {"queue_size": 37, "synthetic": SynCo(8, 3, 2, 3, 2, 2, 2, seed=1)},
+    {"queue_size": 37, "synthetic": MoCHi(8, 3, 2, seed=1), "margin": 0.1, "pos_high": 0.15, "pos_low": 0.6},
 ]
 
 

@@ -301,6 +301,23 @@ def adam(value: float, gradients: list[float], rate: float) -> float:
     return value
 
 
+def synthetic(kind: str, q: Tensor, n: Tensor, m: Tensor, u: float, z: Tensor, size: float) -> Tensor:
+    """One synthetic negative, of unit length."""
+    if kind == "interpolated":
+        made = u * size * q + (1 - u * size) * n
+    elif kind == "extrapolated":
+        made = q + (1 + u * (size - 1)) * (n - q)
+    elif kind == "mixed":
+        made = u * size * n + (1 - u * size) * m
+    elif kind == "noised":
+        made = n + size * z
+    elif kind == "perturbed":
+        made = n + size * q
+    else:
+        made = torch.stack([n[d] + size * math.copysign(1, q[d].item()) for d in range(len(n))])
+    return made / made.norm()
+
+
 def _mean_of_rows(projections: Tensor, temperature: float, row) -> Tensor:
     """Mean over the anchors of ``row(positive's logit, negatives' logits)``."""
     count = len(projections)

@@ -56,6 +56,7 @@ GOOD = [  # calls that pass; each number in them is then replaced by a bad one
     (losses.PaCoLoss, {"temperature": 0.5, "num_classes": 3, "dim": 4}),
     (losses.FNCLoss, {"temperature": 0.5, "top_k": 3}),
     (losses.GloFNDLoss, {"temperature": 0.5, "images": 20}),
+    (losses.MoCHi, {}),
     (losses.IFMLoss, {"temperature": 0.5, "epsilon": 0.1}),
     (losses.SigmoidLoss, {"temperature": 0.5}),
     *((loss, {}) for loss in (losses.SpectralLoss, losses.TruncatedTripletLoss)),

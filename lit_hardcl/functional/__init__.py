@@ -12,6 +12,7 @@ from lit_hardcl.functional.logits import (
 from lit_hardcl.functional.pools import farthest_points, hardest_candidate, screen_negatives
 from lit_hardcl.functional.selection import difficult_pairs
 from lit_hardcl.functional.similarity import cosine_similarity, unit_vectors
+from lit_hardcl.functional.synthetic import pick_hard, synthetic_negative
 from lit_hardcl.functional.thresholds import Thresholds, follow_quantile
 from lit_hardcl.functional.weighted import (
     bcl_rows,
@@ -41,10 +42,12 @@ __all__ = [
     "nt_xent",
     "nt_xent_rows",
     "pair_logits",
+    "pick_hard",
     "screen_negatives",
     "sigmoid_rows",
     "spectral_rows",
     "supcon_rows",
+    "synthetic_negative",
     "tilted_total",
     "true_negative_weights",
     "truncated_triplet_rows",

@@ -19,6 +19,7 @@ from lit_hardcl.losses.sigmoid import SigmoidLoss
 from lit_hardcl.losses.spacl import SPACLLoss
 from lit_hardcl.losses.spectral import SpectralLoss
 from lit_hardcl.losses.supcon import SupConLoss
+from lit_hardcl.losses.synthetic_negatives import MoCHi, SynCo
 from lit_hardcl.losses.truncated_triplet import TruncatedTripletLoss
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "HardSupConLoss",
     "HardnessWeightedLoss",
     "IFMLoss",
+    "MoCHi",
     "PaCoLoss",
     "Rectangle",
     "RowFormula",
@@ -42,6 +44,7 @@ __all__ = [
     "SigmoidLoss",
     "SpectralLoss",
     "SupConLoss",
+    "SynCo",
     "TruncatedTripletLoss",
     "by_rows",
     "hard_sets",

@@ -26,8 +26,8 @@ class Rectangle:
         anchor_images: number of each anchor's image, -1 where unknown. A key of this image that is not its positive,
             such as an older one in a queue, is no key of its. ``None``: not known.
         key_images: the same of the keys, -1 where unknown or never to be left out.
-        own_keys: function that makes keys for one anchor alone, such as synthetic ones, as :func:`by_rows` takes it.
-            They stand behind the others in a row of similarities, are nobody's positive and of no label.
+        own_keys: maker of keys for each anchor alone, such as synthetic ones. They stand behind the others in a row of
+            similarities, are nobody's positive and of no label.
     """
 
     anchors: Float[Tensor, "anchors dim"]
@@ -54,9 +54,11 @@ class Rectangle:
         return same if self.own is None else same.scatter_(1, self.own[rows].unsqueeze(1), True)
 
     def known_own_keys(self) -> OwnKeys | None:
-        """The function that makes them, which looks at these keys' cosines alone, whatever other keys a loss adds."""
-        make, count = self.own_keys, len(self.anchors if self.keys is None else self.keys)
-        return None if make is None else lambda rows, similarity: make(rows, similarity[:, :count])
+        """Their maker, which looks at these keys' cosines alone, whatever other keys a loss adds."""
+        if self.own_keys is None:
+            return None
+        (make, made), count = self.own_keys, len(self.anchors if self.keys is None else self.keys)
+        return OwnKeys(lambda rows, similarity: make(rows, similarity[:, :count]), made)
 
     def same_image(self, rows: slice) -> Bool[Tensor, "some_anchors keys"] | None:
         """True at each anchor's keys that show its image, but for its positive; ``None`` if images are not known."""

@@ -1,7 +1,7 @@
 """The engine: any row formula, a few anchors at a time, its gradient taken in the same pass."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -12,7 +12,19 @@ from lit_hardcl.functional.similarity import at_least_float32, unit_vectors, who
 from lit_hardcl.hardness import chunks
 
 RowFormula = Callable[..., Float[Tensor, " some_anchors"]]
-OwnKeys = Callable[[slice, Float[Tensor, "some_anchors keys"]], Float[Tensor, "some_anchors more_keys dim"]]
+
+
+class OwnKeys(NamedTuple):
+    """How keys are made for each anchor alone, such as synthetic negatives.
+
+    Attributes:
+        make: function from the slice of some anchors and their cosines, without gradient, to unit vectors without
+            gradient, ``(some_anchors, number, dim)``.
+        number: amount of keys that it makes for an anchor.
+    """
+
+    make: Callable[[slice, Tensor], Tensor]
+    number: int
 
 
 def by_rows(
@@ -38,8 +50,7 @@ def by_rows(
         chunk_size: anchors at a time; ``None``: so many that a matrix of them has 4 MB on a CPU, 256 MB elsewhere.
         others: tensors besides the cosines that the formula takes and that need a gradient, such as a learned
             temperature; whole, not in slices.
-        own_keys: function from the slice of some anchors and their cosines, without gradient, to keys for each of them
-            alone, unit vectors without gradient, such as synthetic negatives. Their cosines stand behind the others.
+        own_keys: maker of keys for each anchor alone; their cosines stand behind the others.
         normalize: whether the formula gets cosines; otherwise inner products, of vectors in float32 or better.
 
     Raises:
@@ -99,10 +110,11 @@ class _ByRows(torch.autograd.Function):
         every, to_keys = (anchors, gradients[0]) if keys is None else (keys, gradients[1])
         copies = [other.detach().requires_grad_(wants) for other, wants in zip(others, wanted[2:], strict=True)]
         losses = anchors.new_empty(len(anchors))
-        for first, last in chunks(anchors, len(every), chunk_size):
+        largest = len(every) if own_keys is None else max(len(every), own_keys.number * anchors.shape[1])
+        for first, last in chunks(anchors, largest, chunk_size):
             similarity, more = anchors[first:last] @ every.T, None
             if own_keys is not None:
-                more = own_keys(slice(first, last), similarity)
+                more = own_keys.make(slice(first, last), similarity)
                 similarity = torch.cat([similarity, _to_each(more, anchors[first:last])], dim=1)
             with torch.set_grad_enabled(any(wanted)):
                 each = row_losses(similarity.requires_grad_(any(wanted)), slice(first, last), *copies)

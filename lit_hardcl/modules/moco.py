@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from torch.optim import SGD
 from torch.profiler import record_function
 
-from lit_hardcl.distributed import Keys
+from lit_hardcl.distributed import Keys, drawn
 from lit_hardcl.errors import Refusal, check_whole
 from lit_hardcl.functional import unit_vectors
-from lit_hardcl.losses import DifficultPairLoss, RowLoss
+from lit_hardcl.losses import DifficultPairLoss, Rectangle, RowLoss, SynCo
 from lit_hardcl.models import feature_width
 from lit_hardcl.models.heads import output_width
 from lit_hardcl.models.momentum import check_momentum, check_precision, follow, momentum_copy
@@ -44,6 +44,8 @@ class MomentumContrast(Method):
         scheduler: function from an optimizer to a learning-rate scheduler, stepped with every optimizer step.
         mask_own: whether an image's own earlier keys are left out, of the ranking and of the sum; known by the batches'
             indices. Otherwise they are negatives.
+        synthetic: maker of negatives of each query out of its hardest ones,
+            :class:`~lit_hardcl.losses.MoCHi` or :class:`~lit_hardcl.losses.SynCo`; ``None``: nothing.
 
     Raises:
         Refusal: if a number breaks its rule; in training, unless images have two views.
@@ -63,6 +65,7 @@ class MomentumContrast(Method):
         optimizer: OptimizerCallable = lambda params: SGD(params, lr=0.1, momentum=0.9, weight_decay=5e-4),
         scheduler: SchedulerCallable | None = WarmupCosine,
         mask_own: bool = True,
+        synthetic: SynCo | None = None,
     ) -> None:
         check_whole(0, queue_size=queue_size)
         check_momentum(momentum)
@@ -75,7 +78,7 @@ class MomentumContrast(Method):
         self.register_buffer("queued_projections", torch.zeros(queue_size, output_width(self.projection_head, width)))
         self.register_buffer("queued_features", torch.zeros(queue_size, width))
         self.register_buffer("queued_indices", torch.full((queue_size,), -1))
-        self.momentum, self.mask_own = momentum, mask_own
+        self.momentum, self.mask_own, self.synthetic = momentum, mask_own, synthetic
         self._enqueued = 0
 
     def setup(self, stage: str) -> None:
@@ -90,7 +93,7 @@ class MomentumContrast(Method):
     def objective(self, views: list[Tensor], targets: Int[Tensor, " batch"], batch_idx: int) -> Objective:
         """Contrast the queries with the keys, and queue the keys."""
         self.check_two(views)
-        loss, features, share = self._contrast(views, self.indices)
+        loss, features, share = self._contrast(views, self.indices, batch_idx)
         return Objective(loss, features, {} if share is None else {"own_keys_in_queue": share})
 
     def contrast(
@@ -105,7 +108,7 @@ class MomentumContrast(Method):
         return self._contrast(list(views.chunk(2)) if isinstance(views, Tensor) else views, indices)[:2]
 
     def _contrast(
-        self, views: list[Tensor], indices: Int[Tensor, " images"] | None
+        self, views: list[Tensor], indices: Int[Tensor, " images"] | None, batch_idx: int = 0
     ) -> tuple[Float[Tensor, ""], Float[Tensor, "queries width"], Float[Tensor, ""] | None]:
         """`contrast`, and the share of own keys in the queue, if there is one and indices are known."""
         with record_function("forward"):
@@ -123,12 +126,20 @@ class MomentumContrast(Method):
         )
         images = torch.full_like(everybody.own, -1) if indices is None else indices.repeat(2)
         share = self._own_share(indices) if len(self.queued_indices) and indices is not None else None
-        named = {} if indices is None else {"anchor_images": images}
+        named: dict[str, Any] = {} if indices is None else {"anchor_images": images}
         # On a CPU, where a look does not wait, only if there are some. Of the batch itself no key is left out.
         if self.mask_own and filled and share is not None and (images.device.type != "cpu" or share):
             of_batch = images.new_full((len(keys) - filled,), -1)
             named["key_images"] = torch.cat([of_batch, self.queued_indices[:filled]])
         given = (queries, keys, everybody.positives, everybody.own, rows[1], key_features)
+        if self.synthetic is not None and self.current_epoch >= self.synthetic.warm_up:
+            key = self.synthetic.seed, self.current_epoch, batch_idx
+
+            def draw(kind: Any, columns: int, stream: int) -> Float[Tensor, "queries columns"]:
+                both = drawn(kind, len(features) // 2, 2 * columns, *key, stream).chunk(2, dim=1)
+                return torch.cat(both).to(features.device)
+
+            named["own_keys"] = self.synthetic.of(Rectangle(*given, **named), draw)
         loss = self.criterion.of_rectangle(*given, **named)
         if len(self.queued_indices):
             self._enqueue(*(everybody.in_turn(row) for row in [*gathered, everybody.of(images)]))
@@ -203,7 +214,7 @@ class MoCo(MomentumContrast):
         pos_high: rank where a query's band begins among its ranked keys, as a fraction; ``None``: every pair.
         pos_low: rank where it ends.
         gather_distributed: whether the images of all processes are contrasted, which a queue needs.
-        settings: ``optimizer``, ``scheduler`` and ``mask_own`` of :class:`MomentumContrast`.
+        settings: ``optimizer``, ``scheduler``, ``mask_own`` and ``synthetic`` of :class:`MomentumContrast`.
 
     Raises:
         Refusal: if a number breaks its rule; in training, unless images have two views.

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam
 from torch.profiler import record_function
 
-from lit_hardcl import distributed
-from lit_hardcl.distributed import Keys
+from lit_hardcl.distributed import Keys, drawn
 from lit_hardcl.errors import Refusal, check_choice, check_seed, check_whole, is_whole
 from lit_hardcl.functional import unit_vectors
 from lit_hardcl.functional.pools import check_share
@@ -24,7 +23,6 @@ from lit_hardcl.models.momentum import check_momentum, check_precision, follow, 
 from lit_hardcl.modules.joint import Joint, JointSchedule
 from lit_hardcl.modules.method import Method, Objective, OptimizerCallable, SchedulerCallable
 from lit_hardcl.schedules import WarmupCosine, made
-from lit_hardcl.views.draws import generator_of
 
 
 class SPACL(Method):
@@ -174,14 +172,11 @@ class SPACL(Method):
         gathered = self.criterion.gather_distributed
         labels = Keys(images, 1, views[0].device, gathered).own if groups is None else groups
 
-        def drawn(kind: Any, columns: int, stream: int) -> Float[Tensor, "batch columns"]:
-            generator, processes = generator_of(self.seed, epoch, batch_idx, stream), distributed.world_size()
-            # Every processes-th row: as the data module deals images, so that an image's do not depend on their number.
-            rows = kind(images * processes, columns, generator=generator)[distributed.rank() :: processes]
-            return rows.to(views[0].device)
+        def draw(kind: Any, columns: int, stream: int) -> Float[Tensor, "batch columns"]:
+            return drawn(kind, images, columns, self.seed, epoch, batch_idx, stream).to(views[0].device)
 
         keys, features = self._keys(views)
-        ranking = drawn(torch.rand, len(views), 1).T if self.choose_positives == "random" else None
+        ranking = draw(torch.rand, len(views), 1).T if self.choose_positives == "random" else None
         pools = keys.unflatten(0, (len(views), images))
         chosen = hard_sets(pools, self.positives, self.anchor, groups, ranking, gathered)
         if features is None:
@@ -194,7 +189,7 @@ class SPACL(Method):
         seen: dict[str, Tensor] = {}
         if self.generator is not None and self.discriminator is not None:
             per_image = len(anchors) // images
-            noise = drawn(torch.randn, per_image * self.generator.noise_features, 2)
+            noise = draw(torch.randn, per_image * self.generator.noise_features, 2)
             noise = torch.cat(noise.chunk(per_image, dim=1))
             players = self.generator, self.discriminator
             generated, losses, seen = adversarial(*players, anchors, chosen.positives, noise, self.saturating)

@@ -15,6 +15,7 @@ METHODS = sorted(path.stem for path in (CONFIGS / "methods").glob("*.yaml"))
 OF_ANY_LOSS = [  # overlays of the one step with another criterion
     name for name in METHODS if "modules.Contrastive" in (CONFIGS / f"methods/{name}.yaml").read_text()
 ]
+QUEUED = ("moco", "moco_combined", "mochi", "synco")
 SPACL: dict[str, dict[str, object]] = {  # the one switch that an ablation turns
     "spacl": {},
     "spacl_fixed_anchor": {"anchor": "fixed"},
@@ -58,14 +59,16 @@ def test_every_data_set_builds_with_every_method(data, method, monkeypatch, tmp_
         "removal": {"margin": 0.0, "temperature_scale": float("inf")},
         "margin": {"margin": values["margin"], "temperature_scale": 1.0},
         "temperature": {"margin": 0.0, "temperature_scale": values["temperature_scale"]},
-        "moco": {"margin": 0.0, "temperature_scale": 1.0},
+        **{name: {"margin": 0.0, "temperature_scale": 1.0} for name in QUEUED},
+        "moco_combined": {"margin": values["margin"], "temperature_scale": values["temperature_scale"]},
     }.get(method, {"margin": values["margin"], "temperature_scale": values["temperature_scale"]})
     none = method in ("simclr", "all_pairs")
     expected |= {name: None if none else values[name] for name in ("pos_high", "pos_low")}
     expected["temperature"] = values["temperature"]
     assert {name: getattr(criterion, name) for name in expected} == expected
-    if method in ("moco", "moco_combined"):
+    if method in QUEUED:
         assert len(cli.model.queued_features) == 1024
+        assert type(cli.model.synthetic).__name__.lower() == (method if method in ("mochi", "synco") else "nonetype")
     else:
         assert cli.model.select_by == ("projections" if method == "by_projections" else "features")
     assert list(tmp_path.iterdir()) == []

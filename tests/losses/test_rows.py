@@ -32,6 +32,7 @@ from lit_hardcl.losses import (
     by_rows,
 )
 from lit_hardcl.losses.rectangle import widened
+from lit_hardcl.losses.rows import OwnKeys
 
 LABELS = [0, 1, 0, -1, 1, 2]
 BAND = (0.2, 0.6)
@@ -149,10 +150,10 @@ def test_an_anchor_may_have_keys_of_its_own(name):
     criterion = copy.deepcopy(LOSSES[name][0])
     criterion.chunk_size = 5
     z, treats = projections().requires_grad_(), criterion.treats
-    given = dataclasses.replace(known(z, z.detach() if treats else None), own_keys=OwnSynthetic(z))
+    given = dataclasses.replace(known(z, z.detach() if treats else None), own_keys=OwnKeys(OwnSynthetic(z), 2))
     rectangle = criterion.prepared(given)
     cosines = cosine_similarity(z, rectangle.keys)
-    more = given.own_keys(slice(0, 12), cosines.detach()[:, :12])
+    more = given.own_keys.make(slice(0, 12), cosines.detach()[:, :12])
     cosines = torch.cat([cosines, (more * unit_vectors(z).unsqueeze(1)).sum(dim=2)], dim=1)
     if treats:
         difficult = widened(reference.eq12(z.detach(), *BAND), cosines)
