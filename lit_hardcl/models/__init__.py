@@ -1,6 +1,6 @@
 """Backbones and heads: everything that holds weights."""
 
-from lit_hardcl.models.backbones import ResNet, feature_width, passed
+from lit_hardcl.models.backbones import ResNet, feature_width, passed, untracked
 from lit_hardcl.models.heads import Discriminator, Generator, ProjectionHead
 from lit_hardcl.models.weights import load_backbone, misfit
 
@@ -13,4 +13,5 @@ __all__ = [
     "load_backbone",
     "misfit",
     "passed",
+    "untracked",
 ]

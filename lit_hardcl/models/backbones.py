@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -57,6 +58,19 @@ class ResNet(resnet.ResNet):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+
+@contextlib.contextmanager
+def untracked(*networks: nn.Module) -> Iterator[None]:
+    """Put every buffer, such as BatchNorm's statistics, back to what it was: a pass that leaves no trace."""
+    buffers = [buffer for network in networks for buffer in network.buffers()]
+    before = [buffer.clone() for buffer in buffers]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, value in zip(buffers, before, strict=True):
+                buffer.copy_(value)
 
 
 def passed(backbone: nn.Module, images: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ class DifficultPairSimCLR(Contrastive):
             every pair. Then a margin cancels in the softmax, and removal leaves nothing to learn.
         pos_low: rank where they end.
         gather_distributed: whether the images of all processes are contrasted.
-        settings: ``select_by``, ``optimizer`` and ``scheduler`` of :class:`~lit_hardcl.modules.Contrastive`.
+        settings: ``select_by``, ``views``, ``optimizer`` and ``scheduler`` of :class:`~lit_hardcl.modules.Contrastive`.
 
     Raises:
         ValueError: if a number breaks the rule of :class:`~lit_hardcl.losses.DifficultPairLoss`.

@@ -55,14 +55,14 @@ def test_every_data_set_builds_with_every_method(data, method, monkeypatch, tmp_
     values = yaml.safe_load((CONFIGS / f"{data}.yaml").read_text())["model"]["init_args"]
     criterion = cli.model.criterion
     expected = {
-        "simclr": {"margin": 0.0, "temperature_scale": 1.0},
+        **{name: {"margin": 0.0, "temperature_scale": 1.0} for name in ("simclr", "hvp")},
         "removal": {"margin": 0.0, "temperature_scale": float("inf")},
         "margin": {"margin": values["margin"], "temperature_scale": 1.0},
         "temperature": {"margin": 0.0, "temperature_scale": values["temperature_scale"]},
         **{name: {"margin": 0.0, "temperature_scale": 1.0} for name in QUEUED},
         "moco_combined": {"margin": values["margin"], "temperature_scale": values["temperature_scale"]},
     }.get(method, {"margin": values["margin"], "temperature_scale": values["temperature_scale"]})
-    none = method in ("simclr", "all_pairs")
+    none = method in ("simclr", "all_pairs", "hvp")
     expected |= {name: None if none else values[name] for name in ("pos_high", "pos_low")}
     expected["temperature"] = values["temperature"]
     assert {name: getattr(criterion, name) for name in expected} == expected

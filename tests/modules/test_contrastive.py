@@ -5,6 +5,7 @@ import multiprocessing.context
 import pickle
 
 import pytest
+import reference
 import torch
 from nets import FlatHead, FlatNet
 from torch import nn
@@ -14,6 +15,7 @@ from trainers import Losses, batch, trainer
 from lit_hardcl import SPACL, Batch, Contrastive, ContrastiveDataModule, DifficultPairLoss, MoCo, SimCLR, modules
 from lit_hardcl.callbacks import OnlineKNN, OnlineLinearProbe
 from lit_hardcl.losses import DCLLoss, SupConLoss
+from lit_hardcl.models import ResNet
 from lit_hardcl.modules import MomentumContrast
 
 TREATED = {"pos_high": 0.15, "pos_low": 0.6, "margin": 0.5}
@@ -183,3 +185,65 @@ def test_a_method_trains_in_spawned_processes_and_from_spawned_workers(name, tmp
     fit = trainer(tmp_path, max_steps=2, limit_val_batches=1)
     fit.fit(module, ContrastiveDataModule(batch_size=64, num_workers=2, num_views=views))
     assert fit.global_step == 2
+
+
+def hardest_of(**settings):
+    torch.manual_seed(0)
+    return Contrastive(FlatNet(20), DifficultPairLoss(0.5), FlatHead(), views="hardest", **settings).double()
+
+
+def views_of(count, images=6):
+    generator = torch.Generator().manual_seed(3)
+    return list(torch.randn(count, images, 1, 4, 5, dtype=torch.float64, generator=generator))
+
+
+def test_the_hardest_pair_of_each_image_is_trained_on():
+    module, views = hardest_of(), views_of(4)
+    loss, features, _ = module.objective(views, torch.arange(6), 0)
+    z = [module.projection_head(module(view)) for view in views]
+    firsts, seconds = [], []
+    for image in range(6):
+        pairs = [(reference.cosine(z[i][image], z[j][image]).item(), i, j) for i in range(4) for j in range(i + 1, 4)]
+        _, i, j = min(pairs)
+        firsts.append(views[i][image])
+        seconds.append(views[j][image])
+    both = [module(torch.stack(side)) for side in (firsts, seconds)]
+    due = reference.simclr(torch.cat([module.projection_head(rows) for rows in both]), 0.5)
+    torch.testing.assert_close(loss, due, rtol=1e-10, atol=0)
+    torch.testing.assert_close(features, torch.cat(both))
+
+
+def test_with_two_views_it_is_simclr_in_one_pass(monkeypatch):
+    views, found = views_of(2), []
+    for settings in ({"views": "hardest"}, {"views": "both"}):
+        torch.manual_seed(0)
+        module = Contrastive(FlatNet(20), DifficultPairLoss(0.5), FlatHead(), **settings).double()
+        monkeypatch.setattr(module, "hardest", None)
+        loss = module.objective(views, torch.arange(6), 0).loss
+        found.append((loss.detach(), torch.autograd.grad(loss, next(module.backbone.parameters()))[0]))
+    assert all(torch.equal(*pair) for pair in zip(*found, strict=True))
+
+
+def test_equal_pairs_give_the_first_and_the_search_leaves_no_trace():
+    torch.manual_seed(0)
+    module = Contrastive(ResNet(10, width=4, in_channels=1), DifficultPairLoss(0.5), views="hardest")
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    view = torch.randn(4, 1, 32, 32)
+    chosen = module.hardest([view, view, view])
+    assert all(torch.equal(side, view) for side in chosen)
+    assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
+    other = torch.randn(4, 1, 32, 32)
+    assert [torch.equal(side, due) for side, due in zip(module.hardest([view, view, other]), (view, other))] == [
+        True
+    ] * 2
+
+
+def test_other_numbers_of_views_are_refused(unchecked_shapes):
+    with pytest.raises(ValueError, match="contrasts 2 views of an image, got 3: set num_views=2"):
+        Contrastive(FlatNet(20), DifficultPairLoss(0.5), FlatHead()).training_step(
+            ([torch.randn(6, 1, 4, 5)] * 3, torch.arange(6), torch.arange(6)), 0
+        )
+    with pytest.raises(ValueError, match="contrasts 2 views of an image, got 1"):
+        hardest_of().training_step((views_of(1), torch.arange(6), torch.arange(6)), 0)
+    with pytest.raises(ValueError, match="views must be 'both' or 'hardest', got 'all'"):
+        Contrastive(FlatNet(20), DifficultPairLoss(0.5), FlatHead(), views="all")
