@@ -78,7 +78,7 @@ def trainings(
                 given = {**options, **its.options, **arm.options}
                 files = [*base, *its.config, *arm.config]
                 arguments = [part for file in files for part in ("-c", str(Path(file).resolve()))]
-                arguments += [f"--{option}={_as_text(value)}" for option, value in given.items()]
+                arguments += [f"--{option}={_as_text(option, value)}" for option, value in given.items()]
                 loggers = _loggers(output, f"{name}/seed_{seed}", wandb_project)
                 arguments += [f"--trainer.logger={json.dumps(loggers)}", f"--seed_everything={seed}"]
                 folder = output / "runs" / name / f"seed_{seed}"
@@ -103,8 +103,14 @@ def as_folder(name: str) -> str:
     return re.sub(r"[^\w.]+", "_", name).strip("_")
 
 
-def _as_text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+def _as_text(option: str, value: Any) -> str:
+    try:
+        return value if isinstance(value, str) else json.dumps(value)
+    except TypeError:
+        raise Refusal(
+            f"an option must be a number, text, or lists and mappings of them, got {option} of a "
+            f"{type(value).__name__}: put a class_path in an overlay's YAML"
+        ) from None
 
 
 def _loggers(output: Path, name: str, wandb_project: str | None) -> Any:

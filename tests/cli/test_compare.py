@@ -140,6 +140,14 @@ def test_a_comparison_that_is_ended_ends_its_runs_and_is_alone_in_its_folder(tmp
         ({"methods": {"x": {"config": ["nowhere.yaml"]}}}, "nowhere.yaml"),
         ({"methods": {}}, "methods and base must be given"),
         ({"methods": {"..": {}}}, "a name needs a letter or a digit, got '..'"),
+        (
+            {
+                "methods": {
+                    "m": {"options": {"trainer.callbacks+": {"class_path": "lit_hardcl.callbacks.CollapseAlarm"}}}
+                }
+            },
+            "got trainer.callbacks+ of a CollapseAlarm: put a class_path in an overlay's YAML",
+        ),
         ({"output": "comparison.yaml"}, "output must be a folder, but comparison.yaml is a file"),
         ({"methods": {"a b": {}, "a_b": {}}}, "names must differ in letters or digits, got ['a b', 'a_b']"),
         ({"seeds": [1, 1]}, "seeds must be different numbers from 0 on, at least one, got [1, 1]"),
