@@ -7,7 +7,7 @@ export MALLOC_MMAP_MAX_ ?= 0
 export MALLOC_TRIM_THRESHOLD_ ?= 17179869184
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart test test-slow reliability check format bench figures clean
+.PHONY: help install quickstart test test-slow peers reliability check format bench figures clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,6 +22,9 @@ test: .venv/installed-dev  ## run the ordinary tests
 
 test-slow: .venv/installed-dev  ## run the tests that take minutes
 	$(BIN)/python -m pytest -m slow
+
+peers: .venv/installed-dev .peers/installed  ## hold the losses against lightly's and pytorch-metric-learning's
+	PYTHONPATH=.peers $(BIN)/python -m pytest -q tests/losses/test_peers.py
 
 TRY := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto -o junit_family=xunit1
 reliability: .venv/installed-dev  ## kill, signal, starve and mislead it, and write docs/reliability.md: 40 minutes
@@ -52,7 +55,7 @@ figures: .venv/installed  ## draw the README's pictures anew, from the newest qu
 		"$$(ls -t runs/SPACL-digits/*/checkpoints/best.ckpt | head -1)"
 
 clean:  ## remove the environment and caches
-	rm -rf .venv .venv-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .peers .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -66,6 +69,10 @@ clean:  ## remove the environment and caches
 .venv/installed-dev: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@ .venv/installed
+
+.peers/installed: | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --no-deps --target .peers lightly pytorch-metric-learning
+	@touch $@
 
 .venv-bench/installed: pyproject.toml benchmarks/requirements.txt
 	$(PYTHON) -m venv .venv-bench
