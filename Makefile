@@ -45,10 +45,12 @@ format: .venv/installed-dev  ## rewrite the code in the house's format
 	$(BIN)/ruff format .
 
 # Programs without peers run in the ordinary environment.
-bench: .venv/installed .venv-bench/installed  ## compare speed with the usual libraries, in an environment of its own: 25 minutes
-	for program in start scaling spacl_selection gpu; do $(BIN)/python benchmarks/$$program.py || exit 1; done
+bench: .venv/installed .venv-bench/installed  ## compare speed with the usual libraries, in an environment of its own: 30 minutes
+	for program in start scaling spacl_selection gpu methods; do $(BIN)/python benchmarks/$$program.py || exit 1; done
 	for program in losses steps; do .venv-bench/bin/python benchmarks/$$program.py || exit 1; done
 	$(BIN)/python benchmarks/page.py
+	$(BIN)/python docs/landscape.py
+	$(BIN)/python docs/landscape.py
 
 figures: .venv/installed  ## draw the README's pictures anew, from the newest quick starts of both methods
 	$(BIN)/python docs/figures.py "$$(ls -t runs/SimCLRCombined-digits/*/checkpoints/best.ckpt | head -1)" \

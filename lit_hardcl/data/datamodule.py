@@ -4,7 +4,7 @@ import os
 import warnings
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Int64
@@ -19,8 +19,9 @@ from lit_hardcl.data.raw_batch import Making
 from lit_hardcl.data.reload import ReloadOnce
 from lit_hardcl.data.sets import data_set
 from lit_hardcl.data.settings import check_a_batch_fits, check_batch, check_imbalance, check_mix_fraction, read_indices
+from lit_hardcl.data.splits import held_out_images, training_images
 from lit_hardcl.data.variants import keep, long_tail, mix_classes, rows_of, subset, without_mixed
-from lit_hardcl.errors import check_given, check_seed, check_whole
+from lit_hardcl.errors import check_choice, check_given, check_seed, check_whole
 from lit_hardcl.trust import Trusting
 from lit_hardcl.views.recipe import Augmentation
 
@@ -28,9 +29,9 @@ from lit_hardcl.views.recipe import Augmentation
 class ContrastiveDataModule(Trusting, LightningDataModule):
     """Batches of random views for training and of clean views for everything else.
 
-    Every loader's batches reach a module as `Batch`. The held-out images are the data set's own test split and never
-    trained on. The images' order and random views depend on the seed and the epoch alone: not on the number of
-    processes or workers, nor on whether a run was resumed.
+    Every loader's batches reach a module as `Batch`. The held-out images are never trained on. The images' order and
+    random views depend on the seed and the epoch alone: not on the number of processes or workers, nor on whether a run
+    was resumed.
 
     Args:
         dataset: name in `DATASETS`, or the import path of a `DataSet` of your own, such as ``mine.SET``.
@@ -51,6 +52,8 @@ class ContrastiveDataModule(Trusting, LightningDataModule):
         eval_batch_size: batch size of the clean loaders; None for ``batch_size``.
         pin_memory: whether to pin memory; None for whenever there is a GPU.
         compile: whether views are made by ``torch.compile``: faster after a first batch of up to a minute.
+        split: images held out: the data set's ``"test"`` images, or ``"validation"`` images to tune on, its own or a
+            fixed fifth of the training images of each class.
 
     Raises:
         ValueError: if a value is outside its range; later, if data are missing or fewer than a batch.
@@ -76,6 +79,7 @@ class ContrastiveDataModule(Trusting, LightningDataModule):
         train_size: int | None = None,
         remove_mixed: bool = False,
         compile: bool = False,
+        split: Literal["test", "validation"] = "test",
     ) -> None:
         super().__init__()
         check_batch(batch_size)
@@ -86,9 +90,9 @@ class ContrastiveDataModule(Trusting, LightningDataModule):
         check_whole(-(2**63), train_size=train_size)
         check_mix_fraction(mix_fraction)
         check_imbalance(imbalance)
+        check_choice("split", split, "test", "validation")
         self.source = data_set(dataset)
-        self.dataset = dataset
-        self.data_dir = data_dir
+        self.dataset, self.data_dir, self.split = dataset, data_dir, split
         self.batch_size = batch_size
         self.num_views = num_views
         self.clean_view = clean_view
@@ -145,15 +149,15 @@ class ContrastiveDataModule(Trusting, LightningDataModule):
     @cached_property
     def train_images(self) -> Images:
         """The training images after all variants, before `keep`."""
-        images = self.source.read(Path(self.data_dir), True, self.download)
+        images = training_images(self.source, Path(self.data_dir), self.split, self.download)
         images = mix_classes(subset(images, self.train_size, self.seed), self.mix_fraction, self.seed)
         images = long_tail(without_mixed(images) if self.remove_mixed else images, self.imbalance, self.seed)
         return images if self.train_indices is None else keep(images, read_indices(self.train_indices))
 
     @cached_property
     def held_out_images(self) -> Images:
-        """The data set's own test images."""
-        return self.source.read(Path(self.data_dir), False, self.download)
+        """The images of the split, which are never trained on."""
+        return held_out_images(self.source, Path(self.data_dir), self.split, self.download)
 
     def keep(self, indices: list[int] | Tensor | None) -> None:
         """Train on these original indices only, from the next epoch on; None restores all training images.

@@ -27,6 +27,8 @@ class DataSet:
         class_names: likewise.
         coarse_targets: function from the data folder to the coarse class of each class, if the data set has coarse
             classes.
+        validation: function from the data folder, and whether it may be downloaded, to validation images of the data
+            set's own, which are among neither split; None: a fifth of the training images is held out where asked.
     """
 
     load: Callable[[Path, bool, bool], Images]
@@ -38,10 +40,14 @@ class DataSet:
     num_classes: int | None = None
     class_names: tuple[str, ...] | None = None
     coarse_targets: Callable[[Path], list[int]] | None = None
+    validation: Callable[[Path, bool], Images] | None = None
 
     def read(self, root: Path, train: bool, download: bool) -> Images:
-        """What `load` gives; refused if it is no `Images`, or if these have other channels than the entry says."""
-        images = self.load(root, train, download)
+        """What `load` gives, `checked`."""
+        return self.checked(self.load(root, train, download))
+
+    def checked(self, images: object) -> Images:
+        """What was read; refused if it is no `Images`, or if these have other channels than the entry says."""
         if not isinstance(images, Images):
             raise Refusal(f"a data set's load must give Images, got a {type(images).__name__}")
         if images.pixels is not None and images.pixels.shape[1] != self.channels:

@@ -1,4 +1,4 @@
-"""The losses are those of other libraries, value and gradient, where they have them: `make peers` installs and runs them."""
+"""The losses are those of other libraries, value and gradient, where they have them: `make peers` runs this."""
 
 import pytest
 import torch
