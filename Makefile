@@ -50,7 +50,6 @@ bench: .venv/installed .venv-bench/installed  ## compare speed with the usual li
 	for program in losses steps; do .venv-bench/bin/python benchmarks/$$program.py || exit 1; done
 	$(BIN)/python benchmarks/page.py
 	$(BIN)/python docs/landscape.py
-	$(BIN)/python docs/landscape.py
 
 figures: .venv/installed  ## draw the README's pictures anew, from the newest quick starts of both methods
 	$(BIN)/python docs/figures.py "$$(ls -t runs/SimCLRCombined-digits/*/checkpoints/best.ckpt | head -1)" \

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from lit_hardcl.plots.style import COLOURS, new_figure
 
 LINES = ("#1f77b4", "#d95f02", "#1b9e77", "#7570b3", "#e7298a", "#a6761d", "#666666", "#66a61e")
+STYLES = ("-", "--", ":", "-.")
 
 
 def accuracy_intervals(
@@ -34,14 +35,19 @@ def accuracy_intervals(
 
 
 def accuracy_per_epoch(curves: Mapping[str, Mapping[int, float]], title: str) -> Figure:
-    """Each method's accuracy in percent at each epoch that was validated."""
-    figure, axes = new_figure(7, 4)
-    for (method, curve), colour in zip(curves.items(), cycle(LINES), strict=False):
-        axes.plot(list(curve), list(curve.values()), color=colour, label=method, linewidth=1.5)
+    """Each method's accuracy in percent at each epoch that was validated; beside it the names, if there are many."""
+    few = len(curves) <= len(LINES)
+    figure, axes = new_figure(7, 4) if few else new_figure(9, max(4, 0.19 * len(curves)))
+    for place, (method, curve) in enumerate(curves.items()):
+        look = {"color": LINES[place % len(LINES)], "linestyle": STYLES[place // len(LINES) % len(STYLES)]}
+        axes.plot(list(curve), list(curve.values()), label=method, linewidth=1.5, marker="o", markersize=3, **look)
     axes.set_xlabel("epochs")
     axes.set_ylabel("held-out top-1 of the online probe, percent")
     axes.set_title(title, fontsize=10, color=COLOURS["ink"])
-    axes.legend(fontsize=9, frameon=False, loc="lower right")
+    if few:
+        axes.legend(fontsize=9, frameon=False, loc="lower right")
+    else:
+        figure.legend(fontsize=7, frameon=False, loc="outside right center")
     return figure
 
 

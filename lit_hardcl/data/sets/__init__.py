@@ -4,7 +4,7 @@ from inspect import signature
 from pydoc import ErrorDuringImport, locate
 
 from lit_hardcl.data.entry import DataSet
-from lit_hardcl.data.sets import cifar10, cifar100, digits, fashion_mnist, image_folder, stl10, tiny_imagenet
+from lit_hardcl.data.sets import cifar10, cifar100, digits, fashion_mnist, image_folder, materials, stl10, tiny_imagenet
 from lit_hardcl.errors import Refusal
 
 DATASETS: dict[str, DataSet] = {
@@ -12,6 +12,7 @@ DATASETS: dict[str, DataSet] = {
     "fashion_mnist": fashion_mnist.SET,
     "cifar10": cifar10.SET,
     "cifar100": cifar100.SET,
+    "materials": materials.SET,
     "stl10": stl10.SET,
     "tiny_imagenet": tiny_imagenet.SET,
     "image_folder": image_folder.SET,
