@@ -1,9 +1,11 @@
 """What the README and the pages of docs/ show runs as it stands there."""
 
 import re
+import runpy
 import shlex
 
 import pytest
+import yaml
 from commands import ROOT
 
 from lit_hardcl.__main__ import COMMANDS as OTHERS
@@ -75,3 +77,11 @@ def test_every_make_target_it_names_exists():
 def test_no_place_is_left_to_be_filled():
     assert "QUICKSTART" not in README
     assert "TABLE" not in README
+
+
+def test_costs_and_results_of_the_methods_are_those_of_the_files():
+    page = runpy.run_path(str(ROOT / "docs" / "landscape.py"))
+    shown = PAGES["docs/methods.md"].split(page["BEGIN"])[1].split(page["END"])[0]
+    assert shown.splitlines() == page["table"]()
+    methods = yaml.safe_load((ROOT / "configs" / "compare" / "landscape.yaml").read_text())["methods"]
+    assert [line.split("|")[1].strip() for line in shown.splitlines()[2:]] == list(methods)

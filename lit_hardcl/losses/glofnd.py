@@ -72,8 +72,7 @@ class GloFNDLoss(RowLoss):
 
     def formula(self, rectangle: Rectangle) -> RowFormula:
         """NT-Xent of cosines by temperature, without the keys above the threshold."""
-        numbers = rectangle.anchor_images
-        assert numbers is not None  # `of` has refused that
+        numbers: Tensor = rectangle.anchor_images  # type: ignore[assignment]  # none is refused before
         known = numbers.clamp(min=0)
         limits = self.thresholds[known]
         limits = limits.where((numbers >= 0) & (self.updates[known] >= self.warm_up), torch.inf)

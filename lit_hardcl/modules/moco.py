@@ -12,6 +12,7 @@ from lit_hardcl.distributed import Keys, drawn
 from lit_hardcl.errors import Refusal, check_whole
 from lit_hardcl.functional import unit_vectors
 from lit_hardcl.losses import DifficultPairLoss, Rectangle, RowLoss, SynCo
+from lit_hardcl.losses.rows import OwnKeys
 from lit_hardcl.models import feature_width
 from lit_hardcl.models.heads import output_width
 from lit_hardcl.models.momentum import check_momentum, check_precision, follow, momentum_copy
@@ -132,18 +133,24 @@ class MomentumContrast(Method):
             of_batch = images.new_full((len(keys) - filled,), -1)
             named["key_images"] = torch.cat([of_batch, self.queued_indices[:filled]])
         given = (queries, keys, everybody.positives, everybody.own, rows[1], key_features)
-        if self.synthetic is not None and self.current_epoch >= self.synthetic.warm_up:
-            key = self.synthetic.seed, self.current_epoch, batch_idx
-
-            def draw(kind: Any, columns: int, stream: int) -> Float[Tensor, "queries columns"]:
-                both = drawn(kind, len(features) // 2, 2 * columns, *key, stream).chunk(2, dim=1)
-                return torch.cat(both).to(features.device)
-
-            named["own_keys"] = self.synthetic.of(Rectangle(*given, **named), draw)
+        if (own_keys := self._synthetic_keys(Rectangle(*given, **named), batch_idx)) is not None:
+            named["own_keys"] = own_keys
         loss = self.criterion.of_rectangle(*given, **named)
         if len(self.queued_indices):
             self._enqueue(*(everybody.in_turn(row) for row in [*gathered, everybody.of(images)]))
         return loss, features, share
+
+    def _synthetic_keys(self, rectangle: Rectangle, batch_idx: int) -> OwnKeys | None:
+        """Of random numbers that depend on seed, epoch and batch only; both views of an image have its own."""
+        if self.synthetic is None or self.current_epoch < self.synthetic.warm_up:
+            return None
+        key = self.synthetic.seed, self.current_epoch, batch_idx
+
+        def draw(kind: Any, columns: int, stream: int) -> Float[Tensor, "queries columns"]:
+            both = drawn(kind, len(rectangle.anchors) // 2, 2 * columns, *key, stream)
+            return torch.cat(both.chunk(2, dim=1)).to(rectangle.anchors.device)
+
+        return self.synthetic.of(rectangle, draw)
 
     def optimizer_step(self, *arguments: Any, **settings: Any) -> None:
         """Take the step, and let the slow encoder follow."""
