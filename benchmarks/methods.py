@@ -18,7 +18,7 @@ from losses import DIM, WIDTH, high_water
 from turns import ALLOCATOR, alternate, ratio, save
 
 from lit_hardcl.cli.training import command_line
-from lit_hardcl.losses import RowLoss
+from lit_hardcl.losses import Rectangle, RowLoss
 from lit_hardcl.models.momentum import follow
 
 CONFIGS = Path(__file__).parent.parent / "configs"
@@ -65,13 +65,27 @@ def step(method: str) -> Callable[[], object]:
 
 def loss(method: str, images: int) -> Any:
     """Forward and backward of the method's loss of two views; ``None`` if it has another kind."""
-    criterion = built(method).model.criterion
+    model = built(method).model
+    criterion, synthetic = model.criterion, getattr(model, "synthetic", None)
     if not isinstance(criterion, RowLoss):
         return None
     generator = torch.Generator().manual_seed(0)
     z = [torch.randn(images, DIM, generator=generator).requires_grad_() for _ in range(2)]
     h = [torch.randn(images, WIDTH, generator=generator) for _ in range(2)]
     numbers = torch.arange(images)
+    if synthetic is not None:
+        own = torch.arange(2 * images)
+
+        def draw(kind: Any, columns: int, stream: int, rows: slice = slice(None)) -> torch.Tensor:
+            return kind(len(range(*rows.indices(2 * images))), columns)
+
+        def of_queue() -> None:
+            anchors = torch.cat(z)
+            given = anchors, anchors.detach(), own.roll(images), own
+            made = synthetic.of(Rectangle(*given), draw)
+            criterion.of_rectangle(*given, own_keys=made).backward()
+
+        return of_queue
     named = {"indices": numbers % 1700} if criterion.uses_indices else {}
     return lambda: criterion(*z, *h, numbers % 10, **named).backward()
 

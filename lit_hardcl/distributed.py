@@ -1,5 +1,6 @@
 """Rows of all processes, with the gradient that belongs to them, and who is whose key among them."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -60,6 +61,11 @@ def drawn(kind: Any, images: int, columns: int, *key: int) -> Float[Tensor, "ima
         key: numbers that tell streams apart, the seed first (:func:`~lit_hardcl.views.draws.generator_of`).
     """
     return kind(images * world_size(), columns, generator=generator_of(*key))[rank() :: world_size()]
+
+
+def drawn_apart(kind: Any, columns: int, numbers: Iterable[int], *key: int) -> Float[Tensor, "numbers columns"]:
+    """As :func:`drawn`, of a stream for each of some numbers: slower, but what is not needed yet is not held."""
+    return torch.stack([kind(columns, generator=generator_of(*key, number)) for number in numbers])
 
 
 class Keys:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -14,7 +13,7 @@ from lit_hardcl.functional.synthetic import KINDS, pick_hard, synthetic_negative
 from lit_hardcl.losses.rectangle import Rectangle
 from lit_hardcl.losses.rows import OwnKeys
 
-Draw = Callable[[Any, int, int], Float[Tensor, "anchors columns"]]
+Draw = Callable[..., Float[Tensor, "anchors columns"]]
 
 
 class SynCo:
@@ -73,19 +72,14 @@ class SynCo:
 
         Args:
             rectangle: anchors and keys.
-            draw: function from ``torch.rand`` or ``torch.randn``, a number of columns and a number of the stream to
-                random numbers of these anchors, the same for any number of processes.
+            draw: function from ``torch.rand`` or ``torch.randn``, a number of columns, a number of the stream and, for
+                some anchors only, their slice to random numbers of anchors, the same for any number of processes.
         """
         if not self.counts:
             return None
         queries = unit_vectors(rectangle.anchors.detach())
         keys = queries if rectangle.keys is None else unit_vectors(rectangle.keys.detach())
         drawn = {kind: draw(torch.rand, 3 * count, 2 * KINDS.index(kind)) for kind, count in self.counts.items()}
-        noises = {
-            kind: draw(torch.randn, count * keys.shape[1], 2 * KINDS.index(kind) + 1)
-            for kind, count in self.counts.items()
-            if kind == "noised"
-        }
 
         def make(rows: slice, similarity: Tensor) -> Float[Tensor, "some_anchors made dim"]:
             exclude, query = rectangle.exclude(similarity, rows), queries[rows].unsqueeze(1)
@@ -96,7 +90,10 @@ class SynCo:
                 one, two, third = drawn[kind][rows].split(count, dim=1)
                 columns = pick_hard(similarity, is_negative, self.hardest, torch.cat([one, two], dim=1))
                 negative, other = keys[columns.clamp(min=0)].split(count, dim=1)
-                noise = noises[kind][rows].unflatten(1, (count, -1)) if kind in noises else negative
+                noise = negative
+                if kind == "noised":  # a number for each dim: too many to draw for all anchors at once
+                    noise = draw(torch.randn, count * keys.shape[1], 2 * KINDS.index(kind) + 1, rows)
+                    noise = noise.unflatten(1, (count, -1))
                 numbers = third.unsqueeze(2).to(keys.dtype)
                 new = synthetic_negative(kind, query, negative, other, numbers, noise.to(keys.dtype), self.sizes[kind])
                 made.append(new.where(columns[:, :count].unsqueeze(2) >= 0, -query))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.optim import SGD
 from torch.profiler import record_function
 
-from lit_hardcl.distributed import Keys, drawn
+from lit_hardcl.distributed import Keys, drawn, drawn_apart, rank, world_size
 from lit_hardcl.errors import Refusal, check_whole
 from lit_hardcl.functional import unit_vectors
 from lit_hardcl.losses import DifficultPairLoss, Rectangle, RowLoss, SynCo
@@ -145,10 +145,14 @@ class MomentumContrast(Method):
         if self.synthetic is None or self.current_epoch < self.synthetic.warm_up:
             return None
         key = self.synthetic.seed, self.current_epoch, batch_idx
+        batch, device = len(rectangle.anchors) // 2, rectangle.anchors.device
 
-        def draw(kind: Any, columns: int, stream: int) -> Float[Tensor, "queries columns"]:
-            both = drawn(kind, len(rectangle.anchors) // 2, 2 * columns, *key, stream)
-            return torch.cat(both.chunk(2, dim=1)).to(rectangle.anchors.device)
+        def draw(kind: Any, columns: int, stream: int, rows: slice | None = None) -> Float[Tensor, "queries columns"]:
+            if rows is None:
+                return torch.cat(drawn(kind, batch, 2 * columns, *key, stream).chunk(2, dim=1)).to(device)
+            places = [divmod(row, batch) for row in range(*rows.indices(2 * batch))]
+            numbers = [2 * (image * world_size() + rank()) + view for view, image in places]
+            return drawn_apart(kind, columns, numbers, *key, stream).to(device)
 
         return self.synthetic.of(rectangle, draw)
 

@@ -15,8 +15,8 @@ from lit_hardcl.modules import MomentumContrast
 SIZES = (0.5, 1.5, 1.0, 0.3, 0.2, 0.1)
 
 
-def draw(kind, columns, stream):
-    return kind(12, columns, generator=torch.Generator().manual_seed(stream), dtype=torch.float64)
+def draw(kind, columns, stream, rows=slice(None)):
+    return kind(12, columns, generator=torch.Generator().manual_seed(stream), dtype=torch.float64)[rows]
 
 
 def loop(z, keys, positives, own, images, key_images, made_by, temperature):
@@ -74,7 +74,7 @@ def test_an_anchor_without_negatives_gets_its_opposite():
     z = projections()[:2]
     nobody = torch.zeros(2, dtype=torch.long)
     rectangle = Rectangle(z, z.flip(0), torch.tensor([0, 1]), None, None, None, None, None, nobody, nobody)
-    maker = SynCo(4, 1, 1, 1, 1, 1, 1).of(rectangle, lambda kind, columns, stream: kind(2, columns))
+    maker = SynCo(4, 1, 1, 1, 1, 1, 1).of(rectangle, lambda kind, columns, stream, rows=None: kind(2, columns))
     made = maker.make(slice(0, 2), torch.zeros(2, 2, dtype=torch.float64))
     unit = z / z.norm(dim=1, keepdim=True)
     torch.testing.assert_close(made, -unit.unsqueeze(1).expand(2, 6, 5))
