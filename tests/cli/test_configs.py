@@ -74,8 +74,10 @@ def test_every_data_set_builds_with_every_method(data, method, monkeypatch, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("method", OF_ANY_LOSS)
-@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize(  # a data set and a loss know nothing of each other
+    ("data", "method"),
+    [(data, method) for method in OF_ANY_LOSS for data in DATA if "quickstart" in data or method == "dcl"],
+)
 def test_every_data_set_builds_with_every_loss(data, method, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     cli = build(monkeypatch, data, f"methods/{method}")
