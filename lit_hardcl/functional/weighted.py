@@ -82,13 +82,14 @@ def hcl_rows(
         (tensor([0.3490]), tensor([0.5448]))
     """
     positive, negatives = _parted(logits, positives, exclude)
-    count = (~negatives.isneginf()).sum(dim=1)
+    count = (~negatives.isneginf()).sum(dim=1).to(negatives.dtype)  # times tau_plus, whole numbers would give float32
     total = tilted_total(negatives, beta)
-    largest = torch.maximum(positive, total).detach()
+    lowest = -1 / temperature if tau_plus else -torch.inf
+    largest = torch.maximum(positive, total).clamp(min=lowest).detach()
     of_positive, of_negatives = (positive - largest).exp(), (total - largest).exp()
     if tau_plus:
-        lowest = count * (-1 / temperature - largest).exp()
-        of_negatives = torch.maximum((of_negatives - tau_plus * count * of_positive) / (1 - tau_plus), lowest)
+        of_negatives = (of_negatives - tau_plus * count * of_positive) / (1 - tau_plus)
+        of_negatives = torch.maximum(of_negatives, count * (lowest - largest).exp())
     return (of_positive + of_negatives).log() + largest - positive
 
 
@@ -105,7 +106,8 @@ def tilted_total(negatives: Float[Tensor, "anchors keys"], beta: float) -> Float
     """
     is_negative = ~negatives.isneginf()
     count = is_negative.sum(dim=1).to(negatives.dtype)
-    tilt = (beta * negatives.where(is_negative, 0)).masked_fill(~is_negative, -torch.inf)
+    least_tilted = negatives.amax(dim=1, keepdim=True).detach()  # whose tilt of 0 leaves nothing to round away
+    tilt = (beta * (negatives - least_tilted).where(is_negative, 0)).masked_fill(~is_negative, -torch.inf)
     total = (negatives + tilt.where(is_negative, 0)).logsumexp(dim=1) - tilt.logsumexp(dim=1) + count.log()
     return total.where(count > 0, -torch.inf)
 
