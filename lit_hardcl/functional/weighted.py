@@ -119,7 +119,9 @@ def hardness_weighted_rows(
     strength: float,
     exclude: Bool[Tensor, "anchors keys"] | None = None,
 ) -> Float[Tensor, " anchors"]:
-    """NT-Xent whose negatives' terms are weighted by ``e^(strength s)``, without gradient (arXiv:2503.04812).
+    """NT-Xent whose negatives' terms are weighted by ``e^(strength s)`` (arXiv:2503.04812, Eq. 5).
+
+    The weights carry no gradient.
 
     Args:
         similarity: cosines s.
@@ -171,7 +173,8 @@ def true_negative_weights(
     Of two draws of a base distribution with CDF F, a true negative is the lower one with probability alpha, a false one
     the higher, so that ``F_all = a F^2 + b F`` with ``a = (1 - 2 alpha) (tau_minus - tau_plus)`` and
     ``b = 2 (alpha tau_minus + (1 - alpha) tau_plus)``. F_all is the row's empirical CDF; solved for F, the weight is
-    the ratio of the densities, of which beta tilts the true negatives' to the higher draw.
+    the ratio of the densities, of which beta tilts the true negatives' to the higher draw. The authors' program adds
+    0.001 to a and to the tilted density's norm, against a division by 0 that this solution does not have.
 
     Args:
         negatives: logits; minus infinity where a key is no negative.
