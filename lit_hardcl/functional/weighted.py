@@ -82,13 +82,14 @@ def hcl_rows(
         (tensor([0.3490]), tensor([0.5448]))
     """
     positive, negatives = _parted(logits, positives, exclude)
-    count = (~negatives.isneginf()).sum(dim=1)
+    count = (~negatives.isneginf()).sum(dim=1).to(negatives.dtype)  # times tau_plus, whole numbers would give float32
     total = tilted_total(negatives, beta)
-    largest = torch.maximum(positive, total).detach()
+    lowest = -1 / temperature if tau_plus else -torch.inf
+    largest = torch.maximum(positive, total).clamp(min=lowest).detach()
     of_positive, of_negatives = (positive - largest).exp(), (total - largest).exp()
     if tau_plus:
-        lowest = count * (-1 / temperature - largest).exp()
-        of_negatives = torch.maximum((of_negatives - tau_plus * count * of_positive) / (1 - tau_plus), lowest)
+        of_negatives = (of_negatives - tau_plus * count * of_positive) / (1 - tau_plus)
+        of_negatives = torch.maximum(of_negatives, count * (lowest - largest).exp())
     return (of_positive + of_negatives).log() + largest - positive
 
 
@@ -105,7 +106,8 @@ def tilted_total(negatives: Float[Tensor, "anchors keys"], beta: float) -> Float
     """
     is_negative = ~negatives.isneginf()
     count = is_negative.sum(dim=1).to(negatives.dtype)
-    tilt = (beta * negatives.where(is_negative, 0)).masked_fill(~is_negative, -torch.inf)
+    least_tilted = negatives.amax(dim=1, keepdim=True).detach()  # whose tilt of 0 leaves nothing to round away
+    tilt = (beta * (negatives - least_tilted).where(is_negative, 0)).masked_fill(~is_negative, -torch.inf)
     total = (negatives + tilt.where(is_negative, 0)).logsumexp(dim=1) - tilt.logsumexp(dim=1) + count.log()
     return total.where(count > 0, -torch.inf)
 
@@ -117,7 +119,9 @@ def hardness_weighted_rows(
     strength: float,
     exclude: Bool[Tensor, "anchors keys"] | None = None,
 ) -> Float[Tensor, " anchors"]:
-    """NT-Xent whose negatives' terms are weighted by ``e^(strength s)``, without gradient (arXiv:2503.04812).
+    """NT-Xent whose negatives' terms are weighted by ``e^(strength s)`` (arXiv:2503.04812, Eq. 5).
+
+    The weights carry no gradient.
 
     Args:
         similarity: cosines s.
@@ -169,7 +173,8 @@ def true_negative_weights(
     Of two draws of a base distribution with CDF F, a true negative is the lower one with probability alpha, a false one
     the higher, so that ``F_all = a F^2 + b F`` with ``a = (1 - 2 alpha) (tau_minus - tau_plus)`` and
     ``b = 2 (alpha tau_minus + (1 - alpha) tau_plus)``. F_all is the row's empirical CDF; solved for F, the weight is
-    the ratio of the densities, of which beta tilts the true negatives' to the higher draw.
+    the ratio of the densities, of which beta tilts the true negatives' to the higher draw. The authors' program adds
+    0.001 to a and to the tilted density's norm, against a division by 0 that this solution does not have.
 
     Args:
         negatives: logits; minus infinity where a key is no negative.

@@ -84,6 +84,21 @@ def test_what_was_cut_is_kept(archive):
     assert torch.equal(entry.read(archive.parent, True, False).pixels, before.pixels)
 
 
+def test_crops_of_another_list_are_not_taken_for_these(archive):
+    entry, lines = materials(classes=3, crops=5, held_out=3), module.LISTED.read_text().splitlines()
+    for listed in (range(3), range(1, 4)):
+        module.LISTED.write_text("\n".join(lines[number] for number in listed) + "\n")
+        greens = entry.read(archive.parent, True, False).pixels[:, 1].unique()
+        assert greens.tolist() == [60 * number for number in listed]
+
+
+def test_whoever_shares_the_folder_can_read_what_was_cut(archive):
+    materials(classes=4, crops=5, held_out=3).read(archive.parent, True, False)
+    (kept,) = archive.parent.glob("*.safetensors")
+    (archive.parent / "any").touch()
+    assert kept.stat().st_mode == (archive.parent / "any").stat().st_mode
+
+
 def test_another_archive_is_refused_by_name(archive, tmp_path):
     entry = materials(classes=4, crops=5, held_out=3)
     with pytest.raises(ValueError, match=r"there is no file .*nowhere/0textures.pk3: `apt-get download ufoai-"):

@@ -1,6 +1,7 @@
 """What the weights of negatives come to at the ends of their settings."""
 
 import pytest
+import reference
 import torch
 from losses.test_rows import LABELS, projections
 
@@ -38,6 +39,31 @@ def test_so_it_is_with_treated_pairs(name):
         values.append(criterion(*projections().chunk(2), targets=torch.tensor(LABELS)))
         criterion.margin, criterion.temperature_scale = 0.0, 1.0
     torch.testing.assert_close(*values, rtol=1e-10, atol=0)
+
+
+@pytest.mark.parametrize("beta", [0.0, 1.5])
+def test_a_share_of_any_number_of_negatives_is_as_precise_as_the_projections(beta):
+    z = projections(9)  # 16 negatives: a tenth of them is no float32
+    found = HCLLoss(0.5, beta=beta, tau_plus=0.1)(*z.chunk(2))
+    torch.testing.assert_close(found, reference.hcl(z, 0.5, beta, 0.1), rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize(
+    "criterion",
+    [
+        HCLLoss(0.01, beta=1.0, tau_plus=0.1, margin=-3.0),  # every logit far below the lower end
+        DebiasedLoss(0.01, tau_plus=0.1, margin=3.0),
+        HCLLoss(0.01, beta=1e4, tau_plus=0.0),
+        HardnessWeightedLoss(0.01, strength=1e4),
+    ],
+)
+def test_float32_is_float64_however_large_the_exponents(criterion):
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        z = projections(20, dtype=torch.float32).to(dtype).requires_grad_()
+        loss = criterion(*z.chunk(2))
+        found.append((loss.double(), torch.autograd.grad(loss, z)[0].double()))
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-4)
 
 
 def test_weights_by_hand():

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from lit_hardcl.data.entry import DataSet
@@ -88,11 +88,12 @@ def coarse_targets(numbers: Numbers, root: Path) -> list[int]:
 
 def _read(numbers: Numbers, root: Path, split: str) -> Images:
     """The split's crops, cut once and kept beside the archive."""
-    kept = root / f"materials_{'_'.join(map(str, numbers))}.safetensors"
+    made_of = hashlib.sha256(f"{LISTED.read_text()}{STRIPS}{SIDE}{CROP}".encode()).hexdigest()  # or stale ones are read
+    kept = root / f"materials_{'_'.join(map(str, numbers))}_{made_of[:8]}.safetensors"
     if not kept.is_file():
         made = _cut(root / ARCHIVE, numbers)
         with whole(kept) as part:
-            save_file(made, part)
+            part.write_bytes(save(made))  # safetensors' own file could be read by its owner alone
     pixels = load_file(kept)[split]
     targets = torch.arange(len(pixels)) // (len(pixels) // numbers.classes)
     return in_memory(pixels, targets, tuple(_title(name) for _, name in _chosen(numbers.classes)))
