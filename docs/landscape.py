@@ -18,7 +18,8 @@ TITLES = ("", "linear probe, %", "minus SimCLR", "p", "nearest neighbours, %", "
 
 def results(markdown: str) -> dict[str, list[str]]:
     """Cells of each method's row: mean, difference, p, neighbours."""
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in markdown.splitlines() if "±" in line[:60]]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in markdown.splitlines() if line[:1] == "|"]
+    rows = [row for row in rows if "±" in row[1]]
     return {row[0]: [row[1], row[3], row[4], row[5]] for row in rows}
 
 
