@@ -6,9 +6,7 @@ from torch import Tensor
 
 from lit_hardcl.errors import check_range
 from lit_hardcl.functional import bcl_rows
-from lit_hardcl.losses.rectangle import Rectangle
 from lit_hardcl.losses.row_loss import RowLoss
-from lit_hardcl.losses.rows import RowFormula
 
 
 class BCLLoss(RowLoss):
@@ -37,11 +35,6 @@ class BCLLoss(RowLoss):
         super().__init__(temperature, **settings)
         self.tau_plus, self.alpha, self.beta = tau_plus, alpha, beta
 
-    def formula(self, rectangle: Rectangle) -> RowFormula:
+    def rows(self, similarity: Tensor, positives: Tensor, exclude: Tensor | None) -> Tensor:
         """:func:`~lit_hardcl.functional.bcl_rows` with these settings."""
-
-        def row_losses(similarity: Tensor, rows: slice) -> Tensor:
-            exclude, positives = rectangle.exclude(similarity, rows), rectangle.positives[rows]
-            return bcl_rows(similarity / self.temperature, positives, self.tau_plus, self.alpha, self.beta, exclude)
-
-        return row_losses
+        return bcl_rows(similarity / self.temperature, positives, self.tau_plus, self.alpha, self.beta, exclude)

@@ -10,7 +10,7 @@ from lit_hardcl.hardness import DifficultRows
 from lit_hardcl.losses.fused import fused_nt_xent
 from lit_hardcl.losses.rectangle import Rectangle
 from lit_hardcl.losses.row_loss import RowLoss
-from lit_hardcl.losses.rows import RowFormula, nan_unless_finite
+from lit_hardcl.losses.rows import nan_unless_finite
 
 
 class DifficultPairLoss(RowLoss):
@@ -54,18 +54,14 @@ class DifficultPairLoss(RowLoss):
     ) -> None:
         super().__init__(temperature, gather_distributed, chunk_size, (pos_high, pos_low), margin, temperature_scale)
 
-    def formula(self, rectangle: Rectangle) -> RowFormula:
+    def rows(self, similarity: Tensor, positives: Tensor, exclude: Tensor | None) -> Tensor:
         """NT-Xent, :func:`~lit_hardcl.functional.nt_xent_rows`, of cosines by temperature."""
-
-        def row_losses(similarity: Tensor, rows: slice) -> Tensor:
-            exclude = rectangle.exclude(similarity, rows)
-            return nt_xent_rows(similarity / self.temperature, rectangle.positives[rows], exclude)
-
-        return row_losses
+        return nt_xent_rows(similarity / self.temperature, positives, exclude)
 
     def of(self, given: Rectangle) -> Float[Tensor, ""]:
         """By the fast path, which a test holds equal to the formula; by that where a subclass has another."""
-        if type(self).formula is not DifficultPairLoss.formula or given.own_keys is not None:
+        is_own = type(self).formula is not RowLoss.formula or type(self).rows is not DifficultPairLoss.rows
+        if is_own or given.own_keys is not None:
             return super().of(given)
         treatment = self.temperature, self.margin, self.temperature_scale
         loss = fused_nt_xent(given, self._difficult(given), *treatment, self.chunk_size)

@@ -6,9 +6,7 @@ from torch import Tensor
 
 from lit_hardcl.errors import Refusal, check_positive
 from lit_hardcl.functional import dystress_rows
-from lit_hardcl.losses.rectangle import Rectangle
 from lit_hardcl.losses.row_loss import RowLoss
-from lit_hardcl.losses.rows import RowFormula
 
 
 class DySTreSSLoss(RowLoss):
@@ -40,11 +38,6 @@ class DySTreSSLoss(RowLoss):
         super().__init__(1.0, **settings)
         self.temperature_min, self.temperature_max = temperature_min, temperature_max
 
-    def formula(self, rectangle: Rectangle) -> RowFormula:
+    def rows(self, similarity: Tensor, positives: Tensor, exclude: Tensor | None) -> Tensor:
         """:func:`~lit_hardcl.functional.dystress_rows` with these settings."""
-
-        def row_losses(similarity: Tensor, rows: slice) -> Tensor:
-            exclude, positives = rectangle.exclude(similarity, rows), rectangle.positives[rows]
-            return dystress_rows(similarity, positives, self.temperature_min, self.temperature_max, exclude)
-
-        return row_losses
+        return dystress_rows(similarity, positives, self.temperature_min, self.temperature_max, exclude)

@@ -6,9 +6,7 @@ from torch import Tensor
 
 from lit_hardcl.errors import check_range
 from lit_hardcl.functional import hardness_weighted_rows
-from lit_hardcl.losses.rectangle import Rectangle
 from lit_hardcl.losses.row_loss import RowLoss
-from lit_hardcl.losses.rows import RowFormula
 
 
 class HardnessWeightedLoss(RowLoss):
@@ -33,11 +31,6 @@ class HardnessWeightedLoss(RowLoss):
         super().__init__(temperature, **settings)
         self.strength = strength
 
-    def formula(self, rectangle: Rectangle) -> RowFormula:
+    def rows(self, similarity: Tensor, positives: Tensor, exclude: Tensor | None) -> Tensor:
         """:func:`~lit_hardcl.functional.hardness_weighted_rows` with these settings."""
-
-        def row_losses(similarity: Tensor, rows: slice) -> Tensor:
-            exclude, positives = rectangle.exclude(similarity, rows), rectangle.positives[rows]
-            return hardness_weighted_rows(similarity, positives, self.temperature, self.strength, exclude)
-
-        return row_losses
+        return hardness_weighted_rows(similarity, positives, self.temperature, self.strength, exclude)

@@ -6,9 +6,7 @@ from torch import Tensor
 
 from lit_hardcl.errors import check_range
 from lit_hardcl.functional import hcl_rows
-from lit_hardcl.losses.rectangle import Rectangle
 from lit_hardcl.losses.row_loss import RowLoss
-from lit_hardcl.losses.rows import RowFormula
 
 
 class HCLLoss(RowLoss):
@@ -35,16 +33,9 @@ class HCLLoss(RowLoss):
         super().__init__(temperature, **settings)
         self.beta, self.tau_plus = beta, tau_plus
 
-    def formula(self, rectangle: Rectangle) -> RowFormula:
+    def rows(self, similarity: Tensor, positives: Tensor, exclude: Tensor | None) -> Tensor:
         """:func:`~lit_hardcl.functional.hcl_rows` with these settings."""
-
-        def row_losses(similarity: Tensor, rows: slice) -> Tensor:
-            exclude, positives = rectangle.exclude(similarity, rows), rectangle.positives[rows]
-            return hcl_rows(
-                similarity / self.temperature, positives, self.temperature, self.beta, self.tau_plus, exclude
-            )
-
-        return row_losses
+        return hcl_rows(similarity / self.temperature, positives, self.temperature, self.beta, self.tau_plus, exclude)
 
 
 class DebiasedLoss(HCLLoss):

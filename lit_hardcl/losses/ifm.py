@@ -6,9 +6,7 @@ from torch import Tensor
 
 from lit_hardcl.errors import check_range
 from lit_hardcl.functional import ifm_rows
-from lit_hardcl.losses.rectangle import Rectangle
 from lit_hardcl.losses.row_loss import RowLoss
-from lit_hardcl.losses.rows import RowFormula
 
 
 class IFMLoss(RowLoss):
@@ -33,11 +31,6 @@ class IFMLoss(RowLoss):
         super().__init__(temperature, **settings)
         self.epsilon = epsilon
 
-    def formula(self, rectangle: Rectangle) -> RowFormula:
+    def rows(self, similarity: Tensor, positives: Tensor, exclude: Tensor | None) -> Tensor:
         """:func:`~lit_hardcl.functional.ifm_rows` with these settings."""
-
-        def row_losses(similarity: Tensor, rows: slice) -> Tensor:
-            exclude, positives = rectangle.exclude(similarity, rows), rectangle.positives[rows]
-            return ifm_rows(similarity, positives, self.temperature, self.epsilon, exclude)
-
-        return row_losses
+        return ifm_rows(similarity, positives, self.temperature, self.epsilon, exclude)

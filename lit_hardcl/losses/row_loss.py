@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.profiler import record_function
 
@@ -25,8 +25,8 @@ class RowLoss(nn.Module):
     would meet their cosine ``s`` (arXiv:2501.01317, Eq. 16). They are chosen by the features or, where none are given,
     by the projections.
 
-    A loss of one's own says its :meth:`formula`; what it needs besides projections, by the class attributes: it is
-    refused a batch without.
+    A loss of one's own says its :meth:`rows` or, to know more of anchors and keys, its :meth:`formula`; what it needs
+    besides projections, by the class attributes: it is refused a batch without.
 
     Args:
         temperature: divisor of the cosines, positive and finite; a loss without one leaves it at 1.
@@ -81,9 +81,22 @@ class RowLoss(nn.Module):
         """Whether difficult pairs are treated at all."""
         return not (self.margin == 0 and self.temperature_scale == 1)
 
+    def rows(
+        self,
+        similarity: Float[Tensor, "anchors keys"],
+        positives: Int[Tensor, " anchors"],
+        exclude: Bool[Tensor, "anchors keys"] | None,
+    ) -> Float[Tensor, " anchors"]:
+        """Losses of some anchors, from their cosines, their positives' columns and True at what is no key of theirs."""
+        raise NotImplementedError(f"{type(self).__name__} has no formula(rectangle) and no rows(similarity, ...)")
+
     def formula(self, rectangle: Rectangle) -> RowFormula:
-        """The row formula for these anchors and keys, as :func:`by_rows` takes it."""
-        raise NotImplementedError(f"{type(self).__name__} has no formula(rectangle)")
+        """The row formula for these anchors and keys, as :func:`by_rows` takes it; unless overridden, :meth:`rows`."""
+
+        def row_losses(similarity: Tensor, rows: slice) -> Tensor:
+            return self.rows(similarity, rectangle.positives[rows], rectangle.exclude(similarity, rows))
+
+        return row_losses
 
     def prepared(self, rectangle: Rectangle) -> Rectangle:
         """Anchors and keys as the formula meets them; a loss with keys of its own, such as centres, adds them here."""

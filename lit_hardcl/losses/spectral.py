@@ -6,9 +6,7 @@ from torch import Tensor
 
 from lit_hardcl.errors import check_range
 from lit_hardcl.functional import spectral_rows
-from lit_hardcl.losses.rectangle import Rectangle
 from lit_hardcl.losses.row_loss import RowLoss
-from lit_hardcl.losses.rows import RowFormula
 
 
 class SpectralLoss(RowLoss):
@@ -37,11 +35,6 @@ class SpectralLoss(RowLoss):
         super().__init__(temperature, **settings)
         self.normalize = normalize
 
-    def formula(self, rectangle: Rectangle) -> RowFormula:
+    def rows(self, similarity: Tensor, positives: Tensor, exclude: Tensor | None) -> Tensor:
         """:func:`~lit_hardcl.functional.spectral_rows` with these settings."""
-
-        def row_losses(similarity: Tensor, rows: slice) -> Tensor:
-            exclude, positives = rectangle.exclude(similarity, rows), rectangle.positives[rows]
-            return spectral_rows(similarity / self.temperature, positives, exclude)
-
-        return row_losses
+        return spectral_rows(similarity / self.temperature, positives, exclude)

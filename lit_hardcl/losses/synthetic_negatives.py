@@ -109,20 +109,12 @@ class MoCHi(SynCo):
         hardest: number of an anchor's hardest negatives that are used, the paper's N.
         mixed: number of synthetic negatives between two hard ones, its s.
         mixed_with_query: number between a hard one and the query, nearer to the hard one, its s'.
-        warm_up: number of epochs without synthetic negatives.
-        seed: seed of the draws; ``None``: that of ``seed_everything``, or else 0.
+        settings: ``sizes``, ``warm_up`` and ``seed`` of :class:`SynCo`.
 
     Raises:
         Refusal: if a setting breaks its rule.
     """
 
-    def __init__(
-        self,
-        hardest: int = 1024,
-        mixed: int = 1024,
-        mixed_with_query: int = 128,
-        warm_up: int = 0,
-        seed: int | None = None,
-    ) -> None:
+    def __init__(self, hardest: int = 1024, mixed: int = 1024, mixed_with_query: int = 128, **settings: Any) -> None:
         check_whole(0, 10**6, mixed_with_query=mixed_with_query)
-        super().__init__(hardest, mixed_with_query, 0, mixed, 0, 0, 0, warm_up=warm_up, seed=seed)
+        super().__init__(hardest, mixed_with_query, 0, mixed, 0, 0, 0, **settings)

@@ -6,9 +6,7 @@ from torch import Tensor
 
 from lit_hardcl.errors import check_range, check_whole
 from lit_hardcl.functional import truncated_triplet_rows
-from lit_hardcl.losses.rectangle import Rectangle
 from lit_hardcl.losses.row_loss import RowLoss
-from lit_hardcl.losses.rows import RowFormula
 
 
 class TruncatedTripletLoss(RowLoss):
@@ -41,13 +39,8 @@ class TruncatedTripletLoss(RowLoss):
         super().__init__(**settings)
         self.skipped, self.kept, self.positive_weight, self.slack = skipped, kept, positive_weight, slack
 
-    def formula(self, rectangle: Rectangle) -> RowFormula:
+    def rows(self, similarity: Tensor, positives: Tensor, exclude: Tensor | None) -> Tensor:
         """:func:`~lit_hardcl.functional.truncated_triplet_rows` with these settings."""
-
-        def row_losses(similarity: Tensor, rows: slice) -> Tensor:
-            exclude, positives = rectangle.exclude(similarity, rows), rectangle.positives[rows]
-            return truncated_triplet_rows(
-                similarity, positives, self.skipped, self.kept, self.positive_weight, self.slack, exclude
-            )
-
-        return row_losses
+        return truncated_triplet_rows(
+            similarity, positives, self.skipped, self.kept, self.positive_weight, self.slack, exclude
+        )
