@@ -356,7 +356,7 @@ def test_the_mixed_images_can_be_removed_again_and_fewer_images_be_asked_for():
 def test_classes_and_channels_are_known_without_any_data(tmp_path):
     for name in set(DATASETS) - {"image_folder"}:
         data = ContrastiveDataModule(name, data_dir=str(tmp_path))
-        assert data.num_classes == {"cifar100": 100, "tiny_imagenet": 200}.get(name, 10)
+        assert data.num_classes == {"cifar100": 100, "tiny_imagenet": 200, "materials": 200}.get(name, 10)
         assert data.channels == (1 if name in ("digits", "fashion_mnist") else 3)
 
 
